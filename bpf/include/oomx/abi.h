@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * abi.h - all that the kernel side and user space share: records, configuration, counters.
+ *
+ * Fixed-width fields, natural alignment, explicit padding, every byte written before a record
+ * leaves the kernel. Records grow at the end only: a reader takes `size` bytes, uses those it
+ * knows and zero-fills those it misses. A change of meaning raises OOMX_ABI.
+ */
+#ifndef OOMX_ABI_H
+#define OOMX_ABI_H
+
+#include <linux/types.h>
+#include <oomx/facts.h>
+
+#define OOMX_ABI 1
+
+#define OOMX_COMM_LEN 16
+#define OOMX_PATH_LEN 256
+#define OOMX_TOP_K 8
+#define OOMX_CPUS_MAX 1024
+#define OOMX_DEPTH_MAX 32 /* of the cgroup tree: deeper ancestors are not looked at */
+#define OOMX_POLICY_LEN 32
+#define OOMX_VERSION_LEN 16
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+#define OOMX_REC_OOM 1		/* vital: an OOM that reached the choice of a victim */
+#define OOMX_REC_KILL 2		/* vital: the policy's choice was killed */
+#define OOMX_REC_KERNEL_KILL 3	/* vital: the kernel killed by its own choice */
+#define OOMX_REC_FREED 4	/* vital: a victim's memory is gone */
+#define OOMX_REC_ABSTAIN 5	/* vital: the policy's choice could not be enforced, and why */
+#define OOMX_REC_CANDIDATES 6	/* bulk: the best candidates and the facts behind them */
+#define OOMX_REC_MAX 7
+
+/* Which hook chose or watched. */
+#define OOMX_HOOK_OBSERVE 1
+#define OOMX_HOOK_NOMINATE 2
+
+/* Why the policy's choice was not enforced: oomx_rec_abstain.reason, and a counter each. */
+#define OOMX_ABSTAIN_NO_CANDIDATE 1  /* nothing eligible, or the policy refused everything */
+#define OOMX_ABSTAIN_NO_RESPONDER 2  /* the process that raises oom_score_adj is not there */
+#define OOMX_ABSTAIN_TIMEOUT 3	     /* it did not answer within wait_ns */
+#define OOMX_ABSTAIN_OUTSCORED 4     /* another candidate beats oom_score_adj 1000 */
+#define OOMX_ABSTAIN_RING_FULL 5     /* the request could not be queued */
+#define OOMX_ABSTAIN_SYSCTL 6	     /* panic_on_oom or oom_kill_allocating_task is in force */
+#define OOMX_ABSTAIN_WALK 7	     /* the task list could not be walked to its end */
+#define OOMX_ABSTAIN_DISOBEYED 8     /* raised in time, yet the kernel chose another */
+#define OOMX_ABSTAIN_MAX 9
+
+struct oomx_rec_hdr {
+	__u32 type; /* OOMX_REC_* */
+	__u32 size; /* of the whole record, bytes */
+	__u32 abi;  /* OOMX_ABI */
+	__u32 hook; /* OOMX_HOOK_* */
+	__u64 decision;	  /* one OOM, one id: joins its records; unique while the machine is up */
+	__u64 ktime_ns;	  /* CLOCK_MONOTONIC */
+};
+
+/* A process as an event names it. Taken from the process itself, never from `current`. */
+struct oomx_who {
+	__u32 pid;  /* process (thread group) id, initial pid namespace */
+	__u32 uid;
+	__s32 oom_score_adj;
+	__u32 _pad;
+	__u64 start_ns;	 /* CLOCK_BOOTTIME: with pid, names the process for ever */
+	__u64 cgroup_id; /* its cgroup in the v2 hierarchy */
+	char comm[OOMX_COMM_LEN];
+	/*
+	 * Cgroup path, leaf first, components separated by NUL, ended by an empty one: written
+	 * in the order in which the kernel can walk it. Longer paths lose their topmost parts.
+	 */
+	char path[OOMX_PATH_LEN];
+};
+
+struct oomx_rec_oom {
+	struct oomx_rec_hdr hdr;
+	struct oomx_who trigger;
+	__u32 constraint;   /* OOMX_CONSTRAINT_* */
+	__s32 order;	    /* of the failed allocation; -1: sysrq-f */
+	__u32 gfp;
+	__u32 n_candidates; /* eligible, offered to the policy */
+	__u32 n_tasks;	    /* processes looked at */
+	__u32 _pad;
+	__u64 domain_id;    /* cgroup id of the memcg whose limit was hit; 0: global */
+	__u64 domain_pages; /* oom_control.totalpages as the kernel computed it */
+	__u64 limit_pages;  /* memcg: its memory.max; global: 0 */
+	__u64 usage_pages;  /* memcg: its usage; global: 0 */
+	__u64 rank_ns;	    /* time the choice took */
+	char domain_path[OOMX_PATH_LEN]; /* leaf first, as in oomx_who */
+};
+
+/* OOMX_REC_KILL and OOMX_REC_KERNEL_KILL */
+struct oomx_rec_kill {
+	struct oomx_rec_hdr hdr;
+	struct oomx_who victim;
+	__s64 badness;	     /* the policy's; OOMX_NEVER if it was not offered to it */
+	__s64 points;	     /* the kernel's own, before any change to its oom_score_adj */
+	__u32 group;	     /* a member killed by memory.oom.group, not chosen itself */
+	__u32 agreed;	     /* the kernel's own first choice would have been the same */
+	__u32 trigger_pid;
+	__u32 rules_generation;
+	__u64 latency_ns;    /* from the failed allocation to the kill */
+	__u64 wait_ns;	     /* of which spent waiting for the nomination */
+	__u64 domain_id;
+	/* the policy's first choice; differs from the victim in observe mode, or after abstaining */
+	__u32 would_pid;     /* 0: none */
+	__u32 _pad;
+	__s64 would_badness;
+	__s64 would_points;
+	char would_comm[OOMX_COMM_LEN];
+	char policy[OOMX_POLICY_LEN];
+	__u64 policy_hash;	 /* first 8 bytes, big-endian, of the policy object's SHA-256 */
+	struct oomx_facts facts; /* last: it may grow */
+};
+
+struct oomx_rec_freed {
+	struct oomx_rec_hdr hdr;
+	__u32 pid;
+	__u32 _pad;
+	__u64 start_ns;
+	__u64 pages;	   /* resident, swap and page tables at the kill */
+	__u64 mm_gone_ns;  /* from the kill until the address space was gone */
+	/*
+	 * From the kill until the domain was seen to have room (memcg: margin >= 1 << order;
+	 * global: a zone above its high watermark). Looked at when the reaper has finished and
+	 * when the address space is gone: an upper bound; 0: still no room then.
+	 */
+	__u64 room_ns;
+	__u64 domain_id;
+};
+
+struct oomx_rec_abstain {
+	struct oomx_rec_hdr hdr;
+	__u32 reason; /* OOMX_ABSTAIN_* */
+	__u32 wanted_pid;
+	__s64 wanted_badness;
+	__u32 rival_pid; /* OUTSCORED, DISOBEYED: who was in the way */
+	__u32 _pad;
+	__u64 domain_id;
+	__u64 wait_ns;
+	char wanted_comm[OOMX_COMM_LEN];
+};
+
+struct oomx_candidate {
+	__u32 pid;
+	__u32 _pad;
+	__u64 start_ns;
+	__s64 badness; /* the policy's */
+	__s64 points;  /* the kernel's */
+	char comm[OOMX_COMM_LEN];
+	struct oomx_facts facts; /* last: it may grow */
+};
+
+struct oomx_rec_candidates {
+	struct oomx_rec_hdr hdr;
+	__u32 n;	 /* entries in use, unordered */
+	__u32 n_offered; /* eligible candidates in all */
+	__u32 stride;	 /* bytes from one entry to the next: facts may grow */
+	__u32 _pad;
+	struct oomx_candidate top[OOMX_TOP_K];
+};
+
+/* ---- configuration: map "oomx_config", one entry ---------------------------------------------- */
+
+#define OOMX_RSS_ATOMIC 1 /* mm counters are plain atomics (before 6.2) */
+#define OOMX_RSS_APPROX 2 /* per-CPU; oom_badness() reads the shared part */
+#define OOMX_RSS_SUM 3	  /* per-CPU; oom_badness() adds up every CPU */
+
+/* oomx_config.flags */
+#define OOMX_CFG_ENFORCE (1u << 0)	/* else rank and report only */
+#define OOMX_CFG_GUARD (1u << 1)	/* hold oom_lock until a memcg victim is gone */
+
+struct oomx_config {
+	__u32 abi;		/* OOMX_ABI */
+	__u32 rss_mode;		/* OOMX_RSS_* as calibrated */
+	__u32 flags;		/* OOMX_CFG_* */
+	__u32 n_cpus;		/* possible CPUs */
+	__u32 responder_pid;	/* 0: none */
+	__u32 rules_generation; /* raised with every change of priorities */
+	__u32 daemon_pid;
+	__u32 hook;
+	__u64 decision_base;	/* decision ids count up from here */
+	__u64 wait_ns;		/* longest wait for a nomination, per OOM */
+	__u64 guard_ns;		/* longest hold of oom_lock after a kill */
+	__u64 inflight_ns;	/* a victim not gone after this is no longer waited for */
+	__u64 policy_hash;	/* as in oomx_rec_kill */
+	char policy[OOMX_POLICY_LEN];
+	char version[OOMX_VERSION_LEN];
+};
+
+/* ---- counters: map "oomx_stats", one entry ------------------------------------------------------ */
+
+struct oomx_stats {
+	__u64 sent[OOMX_REC_MAX];	  /* by record type */
+	__u64 dropped[OOMX_REC_MAX];	  /* by record type: no room in the ring */
+	__u64 abstained[OOMX_ABSTAIN_MAX];
+	__u64 ooms;		/* calls of out_of_memory() */
+	__u64 joined;		/* of which: a victim was already on its way out */
+	__u64 exiting;		/* of which: the trigger itself was already dying */
+	__u64 standing_down;	/* of which: returned without a kill for another reason */
+	__u64 kills;		/* processes marked and killed by the OOM killer */
+	__u64 agreed;		/* the kernel would have chosen the same: nothing to enforce */
+	__u64 nominated;	/* requests to raise oom_score_adj */
+	__u64 early;		/* of which sent before oom_lock was taken */
+	__u64 false_alarms;	/* nominations that no kill followed: raised and restored */
+	__u64 self_signals;	/* the trigger was the victim, and was signalled directly */
+	__u64 waits;		/* OOMs that had to wait for the nomination */
+	__u64 wait_ns;		/* total */
+	__u64 guards;		/* OOMs that held oom_lock until the victim was gone */
+	__u64 guard_timeouts;
+	__u64 totals_differ;	/* our totalpages was not the kernel's */
+	__u64 seats_busy;	/* a choice was skipped: its work space was in use */
+};
+
+/* ---- priorities: map "oomx_prio", cgroup id -> --------------------------------------------------- */
+
+struct oomx_prio {
+	__s32 priority;
+	__u32 class;
+	__u32 rule;
+	__u32 _pad;
+};
+
+/* ---- nominations: ring "oomx_requests" and map "oomx_raised" ------------------------------------- */
+
+#define OOMX_ADJ_RAISED 1000
+
+struct oomx_request {
+	__u32 pid;
+	__s32 old_adj;
+	__u32 exclusive; /* under oom_lock: restore every other nominee first */
+	__u32 _pad;
+	__u64 start_ns;
+	__u64 ktime_ns;
+};
+
+/* Whose oom_score_adj is to be put back, key pid: outlives the daemon, so that `stop` can do it. */
+struct oomx_raised {
+	__u64 start_ns;
+	__u64 ktime_ns;
+	__s32 old_adj;
+	__u32 killed;
+};
+
+/* ---- score: what the task iterator writes for `oomx score` ---------------------------------------- */
+
+struct oomx_score_rec {
+	struct oomx_who who;
+	__u32 eligible; /* the kernel would consider it */
+	__u32 _pad;
+	__s64 badness;
+	__s64 points;
+	struct oomx_facts facts;
+};
+
+struct oomx_score_args {
+	__u64 domain_css;   /* written by BPF: scratch */
+	__u64 domain_id;    /* cgroup id; 0: global */
+	__u64 domain_pages; /* totalpages */
+};
+
+#define OOMX_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: struct " #t)
+OOMX_SIZE(oomx_rec_hdr, 32);
+OOMX_SIZE(oomx_who, 304);
+OOMX_SIZE(oomx_rec_oom, 32 + 304 + 24 + 40 + 256);
+OOMX_SIZE(oomx_rec_kill, 32 + 304 + 16 + 16 + 24 + 40 + 40 + 144);
+OOMX_SIZE(oomx_rec_freed, 32 + 48);
+OOMX_SIZE(oomx_rec_abstain, 32 + 56);
+OOMX_SIZE(oomx_candidate, 48 + 144);
+OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
+OOMX_SIZE(oomx_prio, 16);
+OOMX_SIZE(oomx_request, 32);
+OOMX_SIZE(oomx_raised, 24);
+#undef OOMX_SIZE
+
+#endif
