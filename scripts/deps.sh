@@ -103,7 +103,6 @@ missing() {
 	# The guests need the statically linked one, whatever is called busybox.
 	dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep -q ' installed$' ||
 		printf 'busybox-static\tbusybox-static\n'
-	[ -e /usr/share/seabios/bios-256k.bin ] || printf 'seabios\tseabios\n'
 	[ -e "$OOMX_KEYRING" ] || printf 'debian-archive-keyring\tdebian-archive-keyring\n'
 }
 
