@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* paths.h - where a running oomx keeps what others find it by. */
+#ifndef OX_PATHS_H
+#define OX_PATHS_H
+
+#define OX_RUN_DIR "/run/oomx"
+#define OX_SOCK OX_RUN_DIR "/events.sock" /* events: see feed.h */
+#define OX_LOCK OX_RUN_DIR "/lock"	  /* locked by the one daemon for as long as it lives */
+#define OX_PIN_DIR "/sys/fs/bpf/oomx"	  /* maps and links that outlive it */
+
+#endif
