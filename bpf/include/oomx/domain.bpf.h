@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * domain.bpf.h - the OOM domain: whose limit was hit, how much memory that is, who is in it, and
+ * when it has room again.
+ */
+#ifndef OOMX_DOMAIN_BPF_H
+#define OOMX_DOMAIN_BPF_H
+
+#include <oomx/cgroup.bpf.h>
+#include <oomx/task.bpf.h>
+
+#define OX_NODE_WORDS 16 /* of a nodemask_t: 1024 nodes */
+#define OX_ZONES_MAX 64	 /* zones of a zonelist that are looked at */
+
+struct ox_domain {
+	struct cgroup_subsys_state *css; /* of the memcg; NULL: global */
+	struct zonelist *zonelist;
+	nodemask_t *nodes; /* CPUSET, MEMPOLICY: only candidates that use them */
+	u64 pages;	   /* oom_control.totalpages */
+	u32 constraint;
+	s32 order;
+	u32 gfp;
+	u32 trigger; /* its process id */
+};
+
+extern const void _totalram_pages __ksym;
+extern const void total_swap_pages __ksym;
+extern const void node_states __ksym;
+extern const void node_data __ksym;
+
+static __always_inline u64 ox_ksym_u64(const void *sym)
+{
+	u64 v = 0;
+
+	bpf_probe_read_kernel(&v, sizeof(v), sym);
+	return v;
+}
+
+/*
+ * mem_cgroup_get_max() ?: 1 (mm/memcontrol.c, 6.1 to 7.3, cgroup v2; swappiness 0 of a v1 memcg
+ * is not considered)
+ */
+static __always_inline u64 ox_memcg_pages(struct cgroup_subsys_state *css)
+{
+	struct mem_cgroup *memcg = ox_css_memcg(css);
+	u64 swap_total = ox_ksym_u64(&total_swap_pages);
+	u64 max = BPF_CORE_READ(memcg, memory.max);
+	u64 swap = BPF_CORE_READ(memcg, swap.max);
+
+	max += swap < swap_total ? swap : swap_total;
+	return max ?: 1;
+}
+
+struct ox_nodes {
+	u64 allowed[OX_NODE_WORDS];
+	u64 memory[OX_NODE_WORDS];
+};
+
+struct ox_node_sum {
+	struct ox_nodes *n;
+	u64 pages;
+};
+
+static int ox_node_add(u32 nid, struct ox_node_sum *s)
+{
+	struct pglist_data *node;
+
+	if (!(s->n->allowed[(nid >> 6) & (OX_NODE_WORDS - 1)] & (1UL << (nid & 63))))
+		return 0;
+	node = (void *)ox_ksym_u64((const char *)&node_data + nid * 8UL);
+	if (node)
+		s->pages += BPF_CORE_READ(node, node_present_pages);
+	return 0;
+}
+
+/*
+ * constrained_alloc() (mm/oom_kill.c, 6.1 to 7.3): a nodemask, or a cpuset of the trigger, that
+ * leaves out nodes with memory makes the OOM theirs. One thing is coarser: a zone that a hardwall
+ * exception would allow counts as forbidden.
+ */
+static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask, struct ox_nodes *n)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	u32 state = bpf_core_enum_value(enum node_states, N_MEMORY);
+	struct ox_node_sum sum = { .n = n };
+	bool limited = false;
+	int i;
+
+	d->nodes = mask ?: (nodemask_t *)((char *)cur +
+					   bpf_core_field_offset(struct task_struct, mems_allowed));
+	bpf_probe_read_kernel(n->allowed, sizeof(n->allowed), d->nodes);
+	bpf_probe_read_kernel(n->memory, sizeof(n->memory),
+			      (const char *)&node_states + state * sizeof(n->memory));
+	for (i = 0; i < OX_NODE_WORDS; i++)
+		if (n->memory[i] & ~n->allowed[i])
+			limited = true;
+	if (!limited) {
+		d->nodes = NULL;
+		return 0;
+	}
+	d->constraint = mask ? OOMX_CONSTRAINT_MEMPOLICY : OOMX_CONSTRAINT_CPUSET;
+	bpf_loop(OX_NODE_WORDS * 64, ox_node_add, &sum, 0);
+	d->pages = ox_ksym_u64(&total_swap_pages) + sum.pages;
+	return 0;
+}
+
+/* The domain of an OOM as out_of_memory() will see it; at its entry totalpages is not set yet. */
+static __always_inline void ox_domain_init(struct ox_domain *d, struct oom_control *oc,
+					   struct ox_nodes *scratch)
+{
+	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
+
+	d->css = NULL;
+	d->nodes = NULL;
+	d->zonelist = BPF_CORE_READ(oc, zonelist);
+	d->order = BPF_CORE_READ(oc, order);
+	d->gfp = BPF_CORE_READ(oc, gfp_mask);
+	d->trigger = bpf_get_current_pid_tgid() >> 32;
+	if (memcg) {
+		d->css = ox_memcg_css(memcg);
+		d->constraint = OOMX_CONSTRAINT_MEMCG;
+		d->pages = ox_memcg_pages(d->css);
+		return;
+	}
+	d->constraint = OOMX_CONSTRAINT_NONE;
+	d->pages = ox_ksym_u64(&_totalram_pages) + ox_ksym_u64(&total_swap_pages);
+	if (d->zonelist && !(d->gfp & OX_GFP_THISNODE))
+		ox_domain_constrain(d, BPF_CORE_READ(oc, nodemask), scratch);
+}
+
+struct ox_node_scan {
+	struct list_head *head;
+	struct list_head *node;
+	nodemask_t *mask;
+	u32 constraint;
+	bool found;
+};
+
+static __noinline bool ox_nodes_meet(const void *a, const void *b)
+{
+	u64 x = 0, y = 0;
+	int i;
+
+	for (i = 0; i < OX_NODE_WORDS; i++) {
+		bpf_probe_read_kernel(&x, sizeof(x), a + i * 8);
+		bpf_probe_read_kernel(&y, sizeof(y), b + i * 8);
+		if (x & y)
+			return true;
+	}
+	return false;
+}
+
+static int ox_node_scan_step(u32 i, struct ox_node_scan *s)
+{
+	struct list_head *node = s->node;
+	struct task_struct *t;
+	struct mempolicy *pol;
+	bool found;
+
+	if (!node || node == s->head)
+		return 1;
+	t = ox_task_of_thread(node);
+	if (s->constraint == OOMX_CONSTRAINT_CPUSET) {
+		found = ox_nodes_meet(s->mask, (char *)t + bpf_core_field_offset(t->mems_allowed));
+	} else {
+		pol = BPF_CORE_READ(t, mempolicy);
+		found = !pol || BPF_CORE_READ(pol, mode) != OX_MPOL_BIND ||
+			ox_nodes_meet(s->mask, (char *)pol + bpf_core_field_offset(pol->nodes));
+	}
+	s->node = BPF_CORE_READ(node, next);
+	if (!found)
+		return 0;
+	s->found = true;
+	return 1;
+}
+
+/* oom_cpuset_eligible() (mm/oom_kill.c, 6.1 to 7.3): any thread that may use the nodes */
+static __noinline bool ox_domain_nodes_eligible(struct ox_domain *d, struct task_struct *p)
+{
+	struct ox_node_scan s = { .mask = d->nodes, .constraint = d->constraint };
+
+	struct list_head *head = ox_thread_head(BPF_CORE_READ(p, signal));
+
+	s.head = head;
+	s.node = BPF_CORE_READ(head, next);
+	bpf_loop(OX_THREADS_MAX, ox_node_scan_step, &s, 0);
+	return s.found;
+}
+
+static __always_inline bool ox_domain_has(struct ox_domain *d, struct task_struct *p)
+{
+	if (d->css)
+		return ox_css_under(ox_task_memcg(p), d->css);
+	return !d->nodes || ox_domain_nodes_eligible(d, p);
+}
+
+struct ox_zone_scan {
+	struct zoneref *ref;
+	u64 need;
+	bool room;
+};
+
+static int ox_zone_step(u32 i, struct ox_zone_scan *s)
+{
+	struct zoneref *ref = s->ref;
+	struct zone *zone = BPF_CORE_READ(ref, zone);
+	u32 high = bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH);
+	u32 nr = bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES);
+	u64 mark = 0;
+	s64 free = 0;
+
+	if (!zone)
+		return 1;
+	bpf_probe_read_kernel(&mark, sizeof(mark), &zone->_watermark[0] + high);
+	bpf_probe_read_kernel(&free, sizeof(free), &zone->vm_stat[0].counter + nr);
+	if (free > (s64)(mark + s->need)) {
+		s->room = true;
+		return 1;
+	}
+	s->ref = (void *)ref + bpf_core_type_size(struct zoneref);
+	return 0;
+}
+
+/*
+ * What the kernel checks before it kills: memcg margin >= 1 << order (mem_cgroup_margin());
+ * globally, free pages above the high watermark in a zone of the allocation's list
+ * (__alloc_pages_may_oom()). Lower zones' reserves are not looked at: a hint, for events only.
+ */
+static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zonelist *zl,
+				      s32 order)
+{
+	struct ox_zone_scan s = { .need = 1UL << (order < 0 ? 0 : order & 15) };
+	struct mem_cgroup *memcg;
+
+	if (css) {
+		memcg = ox_css_memcg(css);
+		return (u64)BPF_CORE_READ(memcg, memory.usage.counter) + s.need <=
+		       BPF_CORE_READ(memcg, memory.max);
+	}
+	if (!zl)
+		return false;
+	s.ref = (void *)zl + bpf_core_field_offset(zl->_zonerefs);
+	bpf_loop(OX_ZONES_MAX, ox_zone_step, &s, 0);
+	return s.room;
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* mem.bpf.h - the counters of an address space, as oom_badness() reads them. */
+#ifndef OOMX_MEM_BPF_H
+#define OOMX_MEM_BPF_H
+
+#include <oomx/compat.bpf.h>
+
+/* include/linux/mm_types_task.h, 6.1 to 7.3 */
+#define OX_MM_FILEPAGES 0
+#define OX_MM_ANONPAGES 1
+#define OX_MM_SWAPENTS 2
+#define OX_MM_SHMEMPAGES 3
+
+/* include/linux/sched/coredump.h (6.1) and include/linux/mm_types.h (7.3) */
+#define OX_MMF_OOM_SKIP 21
+
+/* One value per CPU: adds every CPU's share. The four counters of an mm lie side by side. */
+struct ox_percpu_sum {
+	char *base[4];
+	s64 *v;
+	u32 n_cpus;
+	bool together;
+};
+
+extern const void __per_cpu_offset __ksym;
+
+static int ox_percpu_add(u32 cpu, struct ox_percpu_sum *s)
+{
+	u64 off = 0;
+	s32 d[4] = {};
+	int i;
+
+	if (cpu >= s->n_cpus)
+		return 1;
+	bpf_probe_read_kernel(&off, sizeof(off), (const char *)&__per_cpu_offset + cpu * 8UL);
+	if (s->together) {
+		bpf_probe_read_kernel(d, sizeof(d), s->base[0] + off);
+	} else {
+		for (i = 0; i < 4; i++)
+			bpf_probe_read_kernel(&d[i], sizeof(d[i]), s->base[i] + off);
+	}
+	for (i = 0; i < 4; i++)
+		s->v[i] += d[i];
+	return 0;
+}
+
+/*
+ * percpu_counter_read_positive() or percpu_counter_sum_positive() of the four counters
+ * (lib/percpu_counter.c, 6.2 to 7.3). Offline CPUs hold nothing: all possible ones are added.
+ */
+static __noinline int ox_rss_read_percpu(struct mm_struct *mm, s64 v[4], u32 mode, u32 n_cpus)
+{
+	struct ox_percpu_sum s = { .v = v, .n_cpus = n_cpus };
+	char *pc = (char *)mm + bpf_core_field_offset(mm->rss_stat);
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		struct percpu_counter *c = (void *)pc;
+
+		v[i] = BPF_CORE_READ(c, count);
+		if (mode == OOMX_RSS_SUM)
+			s.base[i] = (char *)BPF_CORE_READ(c, counters);
+		pc += bpf_core_type_size(struct percpu_counter);
+	}
+	if (mode != OOMX_RSS_SUM || !s.base[0])
+		return 0;
+	/* 6.6 and later allocate them as one array; read it in one go where it is so */
+	s.together = s.base[1] == s.base[0] + 4 && s.base[2] == s.base[0] + 8 &&
+		     s.base[3] == s.base[0] + 12;
+	bpf_loop(OOMX_CPUS_MAX, ox_percpu_add, &s, 0);
+	return 0;
+}
+
+/* Pages by OX_MM_*; never negative, like get_mm_counter() (include/linux/mm.h). */
+static __always_inline void ox_rss_read(struct mm_struct *mm, s64 v[4], u32 mode, u32 n_cpus)
+{
+	int i;
+
+	if (ox_rss_is_atomic())
+		ox_rss_read_atomic(mm, v);
+	else
+		ox_rss_read_percpu(mm, v, mode, n_cpus);
+	for (i = 0; i < 4; i++)
+		if (v[i] < 0)
+			v[i] = 0;
+}
+
+/* mm_pgtables_bytes() / PAGE_SIZE (include/linux/mm.h, 6.1 to 7.3) */
+static __always_inline u64 ox_pgtable_pages(struct mm_struct *mm)
+{
+	return (u64)BPF_CORE_READ(mm, pgtables_bytes.counter) >> OX_PAGE_SHIFT;
+}
+
+#endif

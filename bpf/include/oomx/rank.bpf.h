@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * rank.bpf.h - the choice: walks every process, asks the kernel's own eligibility, fills the
+ * facts, calls the policy, keeps the best. The only place where order and ties are defined.
+ */
+#ifndef OOMX_RANK_BPF_H
+#define OOMX_RANK_BPF_H
+
+#include <oomx/facts.bpf.h>
+
+#define OX_TASKS_MAX (1 << 22) /* PID_MAX_LIMIT */
+
+/* Someone's place in the ranking, apart from the facts. */
+struct ox_pick {
+	struct task_struct *task; /* NULL: none. May go at any time; reads are fault-safe */
+	struct mm_struct *mm;
+	s64 badness;
+	s64 points;
+	u64 start_ns;
+	u32 pid;
+	s32 adj;
+};
+
+/*
+ * A seat is the work space of one choice. Too large for the stack, so it lies in a map: one for
+ * choices under oom_lock, of which there is one at a time, and per CPU for those before it.
+ */
+struct ox_seat {
+	struct ox_domain dom;
+	struct ox_pick best;
+	struct ox_pick kernel; /* whom the kernel would take; its badness is not filled */
+	s64 kernel_second;     /* points of its runner-up */
+	s64 rival;	       /* most points of anyone but best, for the test of "outscored" */
+	u64 rank_ns;
+	u32 rival_pid;
+	u32 n_tasks;
+	u32 n_offered;
+	u32 n_top;
+	u32 worst; /* index in top of the one to give way */
+	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
+	bool done;     /* the walk saw the end of the list */
+	struct ox_prio_memo memo;
+	struct oomx_facts facts;      /* of the candidate at hand */
+	struct oomx_facts best_facts;
+	struct oomx_candidate top[OOMX_TOP_K];
+	struct ox_nodes nodes;
+	char path[OOMX_PATH_LEN + OX_NAME_MAX];
+};
+
+extern const void init_task __ksym;
+
+/* Higher badness first; among equals the youngest, which the kernel's own scan meets last. */
+static __always_inline bool ox_before(s64 badness, u64 start_ns, s64 than, u64 than_start_ns)
+{
+	return badness > than || (badness == than && start_ns >= than_start_ns);
+}
+
+static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_seat *s,
+				       struct ox_pick *p)
+{
+	c->pid = p->pid;
+	c->_pad = 0;
+	c->start_ns = p->start_ns;
+	c->badness = p->badness;
+	c->points = p->points;
+	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->task->comm);
+	c->facts = s->facts;
+}
+
+/* Keeps the OOMX_TOP_K best, unordered: the reader sorts. */
+static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p)
+{
+	struct oomx_candidate *c;
+	u32 i, at;
+
+	if (s->n_top < OOMX_TOP_K) {
+		at = s->n_top++;
+	} else {
+		at = s->worst;
+		c = &s->top[at & (OOMX_TOP_K - 1)];
+		if (!ox_before(p->badness, p->start_ns, c->badness, c->start_ns))
+			return 0;
+	}
+	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], s, p);
+	at = 0;
+	for (i = 1; i < OOMX_TOP_K; i++)
+		if (i < s->n_top && ox_before(s->top[at & (OOMX_TOP_K - 1)].badness,
+					      s->top[at & (OOMX_TOP_K - 1)].start_ns,
+					      s->top[i].badness, s->top[i].start_ns))
+			at = i;
+	s->worst = at;
+	return 0;
+}
+
+/* select_bad_process()'s choice and its runner-up: the last scanned of the highest points */
+static __always_inline void ox_kernel_consider(struct ox_seat *s, struct ox_pick *p)
+{
+	if (!s->kernel.task || p->points >= s->kernel.points) {
+		s->kernel_second = s->kernel.task ? s->kernel.points : OX_LONG_MIN;
+		s->kernel = *p;
+	} else if (p->points > s->kernel_second) {
+		s->kernel_second = p->points;
+	}
+}
+
+static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
+{
+	struct ox_find_mm f = {};
+	struct ox_pick p = { .task = t };
+
+	if (!ox_domain_has(&s->dom, t))
+		return 0;
+	if (ox_is_victim(t)) {
+		/* oom_evaluate_task(): abort, unless its memory is gone or given up on */
+		struct mm_struct *mm = BPF_CORE_READ(t, signal, oom_mm);
+
+		if (!(ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP)))
+			s->inflight = true;
+		return 0;
+	}
+	if (!ox_killable(t, &f, &p.adj))
+		return 0;
+	p.mm = f.mm;
+	p.pid = BPF_CORE_READ(t, tgid);
+	p.start_ns = BPF_CORE_READ(t, start_boottime);
+	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
+	s->facts.oom_score_adj = p.adj;
+	p.points = s->facts.flags & OOMX_FACT_ORIGIN ? OX_LONG_MAX : oomx_badness(&s->facts);
+	ox_kernel_consider(s, &p);
+	s->n_offered++;
+	p.badness = oomx_policy_rank(&s->facts);
+	if (p.badness == OOMX_NEVER)
+		return 0;
+	ox_top_insert(s, &p);
+	if (s->best.task && !ox_before(p.badness, p.start_ns, s->best.badness, s->best.start_ns)) {
+		if (p.points > s->rival) {
+			s->rival = p.points;
+			s->rival_pid = p.pid;
+		}
+		return 0;
+	}
+	if (s->best.task && s->best.points > s->rival) {
+		s->rival = s->best.points;
+		s->rival_pid = s->best.pid;
+	}
+	s->best = p;
+	s->best_facts = s->facts;
+	return 0;
+}
+
+struct ox_walk {
+	struct ox_seat *seat;
+	struct task_struct *pos;
+};
+
+static int ox_walk_step(u32 i, struct ox_walk *w)
+{
+	struct task_struct *pos = w->pos;
+	struct list_head *next = BPF_CORE_READ(pos, tasks.next);
+	struct ox_seat *s = w->seat;
+
+	if (!next || !s)
+		return 1;
+	w->pos = ox_task_of_tasks(next);
+	if (w->pos == (struct task_struct *)&init_task) {
+		s->done = true;
+		return 1;
+	}
+	s->n_tasks++;
+	ox_consider(s, w->pos);
+	return 0;
+}
+
+/*
+ * Ranks every process of the seat's domain. The caller has filled seat->dom. The list is that of
+ * for_each_process(), under the RCU read lock that every fentry program holds. One pass; no
+ * locks. False: the walk did not reach the end of the list, do not trust the result.
+ */
+static __noinline bool ox_rank(struct ox_seat *s)
+{
+	struct ox_walk w = { .seat = s, .pos = (struct task_struct *)&init_task };
+	u64 t0 = bpf_ktime_get_ns();
+
+	s->best.task = NULL;
+	s->kernel.task = NULL;
+	s->kernel_second = OX_LONG_MIN;
+	s->rival = OX_LONG_MIN;
+	s->rival_pid = 0;
+	s->n_tasks = 0;
+	s->n_offered = 0;
+	s->n_top = 0;
+	s->worst = 0;
+	s->inflight = false;
+	s->done = false;
+	s->memo.cgrp = NULL;
+	s->memo.set = false;
+	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
+	s->rank_ns = bpf_ktime_get_ns() - t0;
+	return s->done;
+}
+
+/*
+ * The points that the kernel will see once the best's oom_score_adj is raised, and whether
+ * anyone has as many.
+ */
+static __always_inline bool ox_outscored(struct ox_seat *s)
+{
+	s64 raised = s->best.points +
+		     (OOMX_ADJ_RAISED - s->best.adj) * (s64)(s->dom.pages / 1000);
+
+	return s->rival_pid && s->rival >= raised;
+}
+
+/*
+ * The kernel would take the best by itself, and by a margin (an eighth of its pages) that
+ * allocations going on meanwhile will not turn round.
+ */
+static __always_inline bool ox_agreed(struct ox_seat *s)
+{
+	s64 lead = s->kernel.points - s->kernel_second;
+
+	if (s->best.task != s->kernel.task)
+		return false;
+	return s->kernel_second == OX_LONG_MIN || lead > oomx_pages(&s->best_facts) >> 3;
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * vmlinux.h - the kernel types that oomx reads, and of each only the fields it reads.
+ *
+ * Written by hand, so that it says exactly what oomx depends on. Offsets and sizes here mean
+ * nothing: every access is relocated against the running kernel's BTF when a program is loaded
+ * (CO-RE). Where kernels differ, the newest form stands here and the older ones are flavours in
+ * bpf/include/oomx/compat.bpf.h. README.md in this directory says which kernels each name was
+ * compared with, and how.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+typedef unsigned int gfp_t;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+typedef struct {
+	unsigned long bits[16];
+} nodemask_t;
+
+typedef struct {
+	unsigned long __mm_flags[1];
+} mm_flags_t;
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct percpu_counter {
+	s64 count;
+	s32 *counters;
+};
+
+struct mm_struct {
+	struct percpu_counter rss_stat[4];
+	atomic_long_t pgtables_bytes;
+	unsigned long total_vm;
+	mm_flags_t flags;
+};
+
+struct mempolicy {
+	unsigned short mode;
+	nodemask_t nodes;
+};
+
+typedef struct {
+	u64 val; /* two u32 before 6.3: the same 8 bytes */
+} kernel_cap_t;
+
+struct cred {
+	kuid_t uid;
+	kernel_cap_t cap_effective;
+};
+
+struct signal_struct {
+	atomic_t live;
+	struct list_head thread_head;
+	unsigned int flags;
+	unsigned long long sum_sched_runtime;
+	bool oom_flag_origin;
+	short oom_score_adj;
+	struct mm_struct *oom_mm;
+};
+
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
+struct completion;
+struct css_set;
+
+struct task_struct {
+	unsigned int flags;
+	struct sched_entity se;
+	struct list_head tasks;
+	struct mm_struct *mm;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct list_head thread_node;
+	struct completion *vfork_done;
+	u64 start_boottime;
+	const struct cred *cred;
+	const struct cred *real_cred;
+	char comm[16];
+	struct signal_struct *signal;
+	nodemask_t mems_allowed;
+	struct css_set *cgroups;
+	struct mempolicy *mempolicy;
+};
+
+struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
+	u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp;
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long min;
+	unsigned long low;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+	struct page_counter swap;
+	bool oom_group;
+};
+
+struct pglist_data {
+	unsigned long node_present_pages;
+};
+
+struct zone {
+	unsigned long _watermark[4];
+	int node;
+	atomic_long_t vm_stat[1];
+};
+
+struct zoneref {
+	struct zone *zone;
+	int zone_idx;
+};
+
+struct zonelist {
+	struct zoneref _zonerefs[1];
+};
+
+enum oom_constraint {
+	CONSTRAINT_NONE,
+	CONSTRAINT_CPUSET,
+	CONSTRAINT_MEMORY_POLICY,
+	CONSTRAINT_MEMCG,
+};
+
+struct oom_control {
+	struct zonelist *zonelist;
+	nodemask_t *nodemask;
+	struct mem_cgroup *memcg;
+	gfp_t gfp_mask;
+	int order;
+	unsigned long totalpages;
+	struct task_struct *chosen;
+	long chosen_points;
+	enum oom_constraint constraint;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	__bpf_md_ptr(struct seq_file *, seq);
+	u64 session_id;
+	u64 seq_num;
+};
+
+struct bpf_iter__task {
+	__bpf_md_ptr(struct bpf_iter_meta *, meta);
+	__bpf_md_ptr(struct task_struct *, task);
+};
+
+#pragma clang attribute pop
+
+/* Values are those of one kernel; bpf_core_enum_value() reads the running kernel's. */
+enum cgroup_subsys_id { memory_cgrp_id = 4 };
+enum node_states { N_MEMORY = 3 };
+enum zone_watermarks { WMARK_HIGH = 2 };
+enum zone_stat_item { NR_FREE_PAGES = 0 };
+enum css_task_iter_flags { CSS_TASK_ITER_WITH_DEAD = 4 };
+
+#endif
