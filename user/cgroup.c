@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Handles and ids: see name_to_handle_at(2). All paths handed in are looked up below the mount, by
+ * its fd, so that a mount over it cannot lead elsewhere.
+ */
+#define _GNU_SOURCE 1 /* open_by_handle_at() */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+
+#define LOST "…/"
+
+/*
+ * include/linux/exportfs.h, 5.5 and later: a handle that is nothing but the 64-bit id. Not in the
+ * headers user space gets before 6.14.
+ */
+#define FILEID_KERNFS 0xfe
+
+static struct {
+	int fd; /* of the mount's directory; -1: not looked for yet */
+	dev_t dev;
+	char path[PATH_MAX];
+} root = { .fd = -1 };
+
+static void cleanup_file(FILE **f)
+{
+	if (*f)
+		(void)fclose(*f); /* was only read */
+}
+
+/* "\040" -> ' ': mountinfo writes blanks, tabs, newlines and backslashes so. In place. */
+static void unescape(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*out++ = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = '\0';
+}
+
+/*
+ * proc(5): "36 35 98:0 /root /mount options [tags...] - fstype source options".
+ * Cuts `line` up. True if this is a cgroup v2 mount.
+ */
+static bool parse_mountinfo(char *line, const char **ret_root, const char **ret_mount)
+{
+	char *field[5], *type, *save = NULL;
+
+	for (int i = 0; i < 5; i++) {
+		field[i] = strtok_r(i ? NULL : line, " \n", &save);
+		if (!field[i])
+			return false;
+	}
+	do {
+		type = strtok_r(NULL, " \n", &save);
+		if (!type)
+			return false;
+	} while (strcmp(type, "-"));
+	type = strtok_r(NULL, " \n", &save);
+	if (!type || strcmp(type, "cgroup2"))
+		return false;
+
+	unescape(field[3]);
+	unescape(field[4]);
+	*ret_root = field[3];
+	*ret_mount = field[4];
+	return true;
+}
+
+int ox_cgroup_mount(const char *mountinfo, char *buf, size_t size)
+{
+	__attribute__((cleanup(cleanup_file))) FILE *f = NULL;
+	_cleanup_free_ char *line = NULL, *best = NULL;
+	size_t allocated = 0;
+
+	f = fopen(mountinfo ? mountinfo : "/proc/self/mountinfo", "re");
+	if (!f)
+		return -errno;
+
+	while (getline(&line, &allocated, f) > 0) {
+		const char *shown, *mount;
+		bool whole;
+
+		if (!parse_mountinfo(line, &shown, &mount))
+			continue;
+		whole = !strcmp(shown, "/");
+		if (best && !whole)
+			continue;
+		free(best);
+		best = strdup(mount);
+		if (!best)
+			return -ENOMEM;
+		if (whole)
+			break;
+	}
+	if (ferror(f))
+		return -EIO;
+	if (!best)
+		return -ENOENT;
+	if (strlen(best) >= size)
+		return -ENAMETOOLONG;
+	memcpy(buf, best, strlen(best) + 1);
+	return 0;
+}
+
+int ox_cgroup_setup(const char *mountinfo)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	struct stat st;
+	int err;
+
+	err = ox_cgroup_mount(mountinfo, path, sizeof(path));
+	if (err)
+		return err;
+	/* readable, not O_PATH: open_by_handle_at() wants a real one */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+
+	ox_cgroup_done();
+	root.fd = TAKE_FD(fd);
+	root.dev = st.st_dev;
+	memcpy(root.path, path, sizeof(path));
+	return 0;
+}
+
+void ox_cgroup_done(void)
+{
+	if (root.fd >= 0)
+		(void)close(root.fd); /* a directory: nothing to lose */
+	root.fd = -1;
+}
+
+static int need_root(void)
+{
+	return root.fd >= 0 ? 0 : ox_cgroup_setup(NULL);
+}
+
+/* What follows `prefix` in `path`, whole components only: "" or "/...". NULL: not under it. */
+static const char *path_below(const char *path, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	while (n && prefix[n - 1] == '/')
+		n--;
+	if (strncmp(path, prefix, n) || (path[n] && path[n] != '/'))
+		return NULL;
+	return path + n;
+}
+
+static bool has_dotdot(const char *path)
+{
+	for (const char *p = strstr(path, ".."); p; p = strstr(p + 1, ".."))
+		if ((p == path || p[-1] == '/') && (!p[2] || p[2] == '/'))
+			return true;
+	return false;
+}
+
+int ox_cgroup_id(const char *path, __u64 *ret_id)
+{
+	const char *below;
+	struct stat st;
+	int err;
+
+	if (!path || !*path || has_dotdot(path))
+		return -EINVAL;
+	err = need_root();
+	if (err)
+		return err;
+
+	below = path_below(path, root.path);
+	if (!below)
+		below = path;
+	below += strspn(below, "/");
+	if (fstatat(root.fd, *below ? below : ".", &st, 0) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (st.st_dev != root.dev)
+		return -EXDEV;
+	*ret_id = st.st_ino;
+	return 0;
+}
+
+int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size)
+{
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + sizeof(id)];
+	} h = { .handle = { .handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS } };
+	char link[sizeof("/proc/self/fd/") + 11], path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	const char *below;
+	struct stat st;
+	ssize_t n;
+	int err;
+
+	/* to the kernel, 0 is no id at all, and a handle with it would be the root's */
+	if (!id)
+		return -EINVAL;
+	err = need_root();
+	if (err)
+		return err;
+
+	memcpy(h.space + offsetof(struct file_handle, f_handle), &id, sizeof(id));
+	fd = open_by_handle_at(root.fd, &h.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ESTALE ? -ENOENT : -errno;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* always fits */
+	n = readlink(link, path, sizeof(path));
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	path[n] = '\0';
+
+	/* a directory removed since then reads "... (deleted)", one outside of the mount anything */
+	if (stat(path, &st) < 0 || st.st_dev != root.dev || st.st_ino != id)
+		return -ENOENT;
+	below = path_below(path, root.path);
+	if (!below)
+		return -ENOENT;
+	if (!*below)
+		below = "/";
+	if (strlen(below) >= size)
+		return -ENAMETOOLONG;
+	memcpy(buf, below, strlen(below) + 1);
+	return 0;
+}
+
+int ox_cgroup_path_from_record(const char leaf_first[OOMX_PATH_LEN], char *buf, size_t size)
+{
+	struct {
+		const char *name;
+		size_t len;
+	} part[OOMX_PATH_LEN / 2 + 1];
+	char path[OX_CGROUP_RECORD_LEN];
+	bool whole = false;
+	size_t n = 0, used = 0;
+
+	for (size_t at = 0; at < OOMX_PATH_LEN; at += part[n++].len + 1) {
+		part[n].name = leaf_first + at;
+		part[n].len = strnlen(leaf_first + at, OOMX_PATH_LEN - at);
+		if (!part[n].len) {
+			whole = true;
+			break;
+		}
+	}
+
+	if (!whole) {
+		memcpy(path, LOST, strlen(LOST));
+		used = strlen(LOST);
+		if (n > 1)
+			n--;
+	} else {
+		path[used++] = '/';
+	}
+	while (n--) {
+		memcpy(path + used, part[n].name, part[n].len);
+		used += part[n].len;
+		if (n)
+			path[used++] = '/';
+	}
+	path[used++] = '\0';
+
+	if (used > size)
+		return -ENAMETOOLONG;
+	memcpy(buf, path, used);
+	return 0;
+}
