@@ -170,6 +170,11 @@ struct zonelist {
 	struct zoneref _zonerefs[1];
 };
 
+struct alloc_context {
+	struct zonelist *zonelist;
+	nodemask_t *nodemask;
+};
+
 enum oom_constraint {
 	CONSTRAINT_NONE,
 	CONSTRAINT_CPUSET,

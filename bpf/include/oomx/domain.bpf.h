@@ -104,28 +104,51 @@ static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask,
 	return 0;
 }
 
+static __always_inline void ox_domain_init_memcg(struct ox_domain *d,
+						 struct cgroup_subsys_state *css, s32 order,
+						 u32 gfp)
+{
+	d->css = css;
+	d->zonelist = NULL;
+	d->nodes = NULL;
+	d->pages = ox_memcg_pages(css);
+	d->constraint = OOMX_CONSTRAINT_MEMCG;
+	d->order = order;
+	d->gfp = gfp;
+	d->trigger = bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline void ox_domain_init_global(struct ox_domain *d, struct zonelist *zonelist,
+						  nodemask_t *mask, struct ox_nodes *scratch)
+{
+	d->css = NULL;
+	d->zonelist = zonelist;
+	d->nodes = NULL;
+	d->pages = ox_ksym_u64(&_totalram_pages) + ox_ksym_u64(&total_swap_pages);
+	d->constraint = OOMX_CONSTRAINT_NONE;
+	d->order = 0;
+	d->gfp = OX_GFP_FS;
+	d->trigger = bpf_get_current_pid_tgid() >> 32;
+	if (zonelist)
+		ox_domain_constrain(d, mask, scratch);
+}
+
 /* The domain of an OOM as out_of_memory() will see it; at its entry totalpages is not set yet. */
 static __always_inline void ox_domain_init(struct ox_domain *d, struct oom_control *oc,
 					   struct ox_nodes *scratch)
 {
 	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
+	u32 gfp = BPF_CORE_READ(oc, gfp_mask);
 
-	d->css = NULL;
-	d->nodes = NULL;
-	d->zonelist = BPF_CORE_READ(oc, zonelist);
-	d->order = BPF_CORE_READ(oc, order);
-	d->gfp = BPF_CORE_READ(oc, gfp_mask);
-	d->trigger = bpf_get_current_pid_tgid() >> 32;
 	if (memcg) {
-		d->css = ox_memcg_css(memcg);
-		d->constraint = OOMX_CONSTRAINT_MEMCG;
-		d->pages = ox_memcg_pages(d->css);
+		ox_domain_init_memcg(d, ox_memcg_css(memcg), BPF_CORE_READ(oc, order), gfp);
 		return;
 	}
-	d->constraint = OOMX_CONSTRAINT_NONE;
-	d->pages = ox_ksym_u64(&_totalram_pages) + ox_ksym_u64(&total_swap_pages);
-	if (d->zonelist && !(d->gfp & OX_GFP_THISNODE))
-		ox_domain_constrain(d, BPF_CORE_READ(oc, nodemask), scratch);
+	ox_domain_init_global(d, gfp & OX_GFP_THISNODE ? NULL : BPF_CORE_READ(oc, zonelist),
+			      BPF_CORE_READ(oc, nodemask), scratch);
+	d->zonelist = BPF_CORE_READ(oc, zonelist);
+	d->order = BPF_CORE_READ(oc, order);
+	d->gfp = gfp;
 }
 
 struct ox_node_scan {

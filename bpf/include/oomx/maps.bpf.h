@@ -24,11 +24,30 @@ struct {
 	__type(value, struct oomx_prio);
 } oomx_prio SEC(".maps");
 
+/* Pinned, so that whoever comes after a crash can put the values back. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32); /* process id */
+	__type(value, struct oomx_raised);
+} oomx_raised SEC(".maps");
+
 static __always_inline struct oomx_config *ox_config(void)
 {
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&oomx_config, &zero);
+}
+
+/* oom_score_adj as its owner set it: a nominee's is raised for the length of an OOM. */
+static __always_inline s32 ox_adj_of_owner(u32 pid, u64 start_ns, s32 adj)
+{
+	struct oomx_raised *r;
+
+	if (adj != OOMX_ADJ_RAISED)
+		return adj;
+	r = bpf_map_lookup_elem(&oomx_raised, &pid);
+	return r && r->start_ns == start_ns ? r->old_adj : adj;
 }
 
 #endif

@@ -123,6 +123,7 @@ static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
 	p.mm = f.mm;
 	p.pid = BPF_CORE_READ(t, tgid);
 	p.start_ns = BPF_CORE_READ(t, start_boottime);
+	p.adj = ox_adj_of_owner(p.pid, p.start_ns, p.adj);
 	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
 	s->facts.oom_score_adj = p.adj;
 	p.points = s->facts.flags & OOMX_FACT_ORIGIN ? OX_LONG_MAX : oomx_badness(&s->facts);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * nominate - makes the policy's choice the kernel's own, by raising the oom_score_adj of whom the
+ * policy chose for as long as the OOM lasts (nominate.bpf.h). Reports like observe.
+ */
+#include <oomx/nominate.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+SEC("fentry/mem_cgroup_out_of_memory")
+int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg, gfp_t gfp, int order)
+{
+	struct cgroup_subsys_state *css = ox_memcg_css(memcg);
+	u32 key = OX_SEAT_MEMCG;
+	struct ox_seat *s;
+
+	ox_watch_failed();
+	if (!ox_early_wanted(css))
+		return 0;
+	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
+	if (!s)
+		return 0;
+	ox_domain_init_memcg(&s->dom, css, order, gfp);
+	ox_early(s);
+	return 0;
+}
+
+/*
+ * All zones are given up on once this is called with force and frees nothing: seen before every
+ * global out_of_memory() of 6.1 to 7.3, and before nothing else.
+ */
+SEC("fexit/unreserve_highatomic_pageblock")
+int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
+{
+	u32 key = OX_SEAT_GLOBAL;
+	struct ox_seat *s;
+
+	if (!force || ret)
+		return 0;
+	ox_watch_failed();
+	if (!ox_early_wanted(NULL))
+		return 0;
+	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
+	if (!s)
+		return 0;
+	ox_domain_init_global(&s->dom, BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
+			      &s->nodes);
+	ox_early(s);
+	return 0;
+}
+
+/* Whoever waits for the responder must not wait for a dead one. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(ox_task_exit, struct task_struct *p)
+{
+	struct oomx_config *cfg = ox_config();
+
+	if (cfg && cfg->responder_pid && (u32)p->pid == cfg->responder_pid)
+		cfg->responder_pid = 0;
+	return 0;
+}
+
+SEC("fentry/out_of_memory")
+int BPF_PROG(ox_oom_enter, struct oom_control *oc)
+{
+	struct ox_seat *s = ox_seat();
+
+	ox_watch_enter(oc);
+	if (s)
+		ox_enforce(oc, s);
+	return 0;
+}
+
+SEC("fentry/oom_kill_process")
+int BPF_PROG(ox_oom_chosen, struct oom_control *oc)
+{
+	struct ox_seat *s = ox_seat();
+
+	if (!s)
+		return 0;
+	ox_watch_chosen(oc, s);
+	ox_enforce_check(s);
+	return 0;
+}
+
+SEC("fentry/__oom_kill_process")
+int BPF_PROG(ox_kill_enter)
+{
+	ox_now.in_kill = true;
+	return 0;
+}
+
+SEC("fentry/mark_oom_victim")
+int BPF_PROG(ox_marked, struct task_struct *t)
+{
+	struct ox_seat *s = ox_seat();
+
+	if (s)
+		ox_watch_marked(t, s);
+	return 0;
+}
+
+SEC("fexit/__oom_kill_process")
+int BPF_PROG(ox_kill_leave)
+{
+	ox_now.in_kill = false;
+	return 0;
+}
+
+SEC("fexit/out_of_memory")
+int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
+{
+	ox_guard(oc);
+	ox_watch_leave(oc, ret);
+	return 0;
+}
+
+SEC("fexit/__oom_reap_task_mm")
+int BPF_PROG(ox_reaped, struct mm_struct *mm)
+{
+	ox_watch_freed(mm, /* gone= */ false);
+	return 0;
+}
+
+SEC("fexit/exit_mmap")
+int BPF_PROG(ox_mm_gone, struct mm_struct *mm)
+{
+	ox_forget(mm);
+	ox_watch_freed(mm, /* gone= */ true);
+	return 0;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * state.bpf.h - what a hook remembers: the decision at hand, victims on their way out, counters,
+ * rings. A hook's object includes it once: it defines maps and data.
+ *
+ * out_of_memory() runs under oom_lock, so there is one decision at hand on the whole machine;
+ * everything called `now` belongs to the task that holds that lock.
+ */
+#ifndef OOMX_STATE_BPF_H
+#define OOMX_STATE_BPF_H
+
+#include <oomx/rank.bpf.h>
+
+#define OX_INFLIGHT 16	  /* victims that may hold back the next choice */
+#define OX_VICTIMS 16384  /* victims whose end is awaited, for their `freed` record */
+#define OX_FAILING 4096	  /* threads between the failed allocation and oom_lock */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct oomx_stats);
+} oomx_stats SEC(".maps");
+
+/* Two rings, so that long records can never crowd out the news of a kill. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} oomx_vital SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} oomx_bulk SEC(".maps");
+
+/* The seat under oom_lock. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ox_seat);
+} oomx_seat SEC(".maps");
+
+struct ox_victim {
+	u64 decision;
+	u64 start_ns;
+	u64 kill_ns;
+	u64 room_ns;
+	u64 pages;
+	u64 domain_id;
+	struct cgroup_subsys_state *css; /* of the domain */
+	struct zonelist *zonelist;
+	u32 pid;
+	s32 order;
+	u32 slot; /* in ox_inflight */
+	u32 _pad;
+};
+
+/* By address of the mm: that is what exit_mmap() is given. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OX_VICTIMS);
+	__type(key, u64);
+	__type(value, struct ox_victim);
+} oomx_victims SEC(".maps");
+
+/* Thread id -> when its allocation failed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OX_FAILING);
+	__type(key, u32);
+	__type(value, u64);
+} oomx_failing SEC(".maps");
+
+struct ox_inflight {
+	u64 mm; /* 0: free */
+	u64 kill_ns;
+	struct cgroup_subsys_state *memcg; /* the victim's own */
+	u32 gone;
+	u32 _pad;
+};
+
+struct ox_inflight ox_inflight[OX_INFLIGHT];
+u32 ox_inflight_next;
+
+struct ox_now {
+	u64 decision;
+	u64 enter_ns; /* entry of out_of_memory() */
+	u64 fail_ns;  /* when the allocation failed */
+	u64 wait_ns;
+	u32 wanted_pid; /* the policy's choice; 0: none */
+	u32 n_kills;
+	u32 abstained;	/* OOMX_ABSTAIN_*, 0: no */
+	u32 chosen_pid; /* the kernel's */
+	u64 guard_mm;	/* of the last one killed */
+	u32 guard_slot;
+	bool ranked;	/* the seat holds a ranking of this OOM */
+	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
+	bool announced; /* its `oom` record is out */
+	bool in_kill;	/* between entry and exit of __oom_kill_process() */
+	bool choosing;	/* between entry and exit of out_of_memory() */
+};
+
+struct ox_now ox_now;
+u64 ox_decisions;
+
+static __always_inline struct oomx_stats *ox_stats(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&oomx_stats, &zero);
+}
+
+static __always_inline struct ox_seat *ox_seat(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&oomx_seat, &zero);
+}
+
+#define ox_count(field)                                                                            \
+	do {                                                                                       \
+		struct oomx_stats *_st = ox_stats();                                               \
+                                                                                                   \
+		if (_st)                                                                           \
+			__sync_fetch_and_add(&_st->field, 1);                                      \
+	} while (0)
+
+#define ox_add(field, n)                                                                           \
+	do {                                                                                       \
+		struct oomx_stats *_st = ox_stats();                                               \
+                                                                                                   \
+		if (_st)                                                                           \
+			__sync_fetch_and_add(&_st->field, (n));                                    \
+	} while (0)
+
+#endif

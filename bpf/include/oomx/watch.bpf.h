@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * watch.bpf.h - the life of an OOM as every hook reports it: out_of_memory() entered, a victim
+ * chosen, processes killed, their memory gone. Each function is the body of one attached
+ * program; hooks call them and add what they enforce.
+ *
+ * out_of_memory() is called again and again while a victim is dying; only calls that kill are
+ * reported as an OOM, the others are counted.
+ */
+#ifndef OOMX_WATCH_BPF_H
+#define OOMX_WATCH_BPF_H
+
+#include <oomx/emit.bpf.h>
+
+/* mem_cgroup_out_of_memory() entered, or all zones given up on: the allocation has failed */
+static __always_inline void ox_watch_failed(void)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	u64 t = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&oomx_failing, &tid, &t, BPF_ANY);
+}
+
+static __always_inline void ox_watch_enter(struct oom_control *oc)
+{
+	struct oomx_config *cfg = ox_config();
+	u32 tid = bpf_get_current_pid_tgid();
+	u64 *failed = bpf_map_lookup_elem(&oomx_failing, &tid);
+
+	ox_count(ooms);
+	ox_now.enter_ns = bpf_ktime_get_ns();
+	ox_now.fail_ns = failed ? *failed : ox_now.enter_ns;
+	bpf_map_delete_elem(&oomx_failing, &tid);
+	ox_now.decision = (cfg ? cfg->decision_base : 0) + ++ox_decisions;
+	ox_now.wait_ns = 0;
+	ox_now.wanted_pid = 0;
+	ox_now.n_kills = 0;
+	ox_now.abstained = 0;
+	ox_now.chosen_pid = 0;
+	ox_now.guard_mm = 0;
+	ox_now.ranked = false;
+	ox_now.enforced = false;
+	ox_now.announced = false;
+	ox_now.in_kill = false;
+	ox_now.choosing = true;
+}
+
+/* Ranks the domain of oc into the seat of oom_lock. */
+static __always_inline bool ox_watch_rank(struct oom_control *oc, struct ox_seat *s)
+{
+	ox_domain_init(&s->dom, oc, &s->nodes);
+	if (!ox_rank(s))
+		return false;
+	ox_now.ranked = true;
+	ox_now.wanted_pid = s->best.task ? s->best.pid : 0;
+	return true;
+}
+
+/* oom_kill_process() entered: the kernel has chosen, nothing is killed yet */
+static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_seat *s)
+{
+	struct task_struct *chosen = BPF_CORE_READ(oc, chosen);
+
+	ox_now.chosen_pid = BPF_CORE_READ(chosen, tgid);
+	if (!ox_now.ranked)
+		ox_watch_rank(oc, s);
+	if (s->dom.pages != BPF_CORE_READ(oc, totalpages))
+		ox_count(totals_differ);
+}
+
+/* Whose memory will go: for the `freed` record, and to hold back the next choice. */
+static __always_inline void ox_watch_remember(struct ox_seat *s, struct task_struct *t, u64 mm,
+					      u64 pages)
+{
+	u32 slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
+	struct ox_victim v = {
+		.decision = ox_now.decision,
+		.start_ns = BPF_CORE_READ(t, group_leader, start_boottime),
+		.kill_ns = bpf_ktime_get_ns(),
+		.pages = pages,
+		.domain_id = ox_css_cgroup_id(s->dom.css),
+		.css = s->dom.css,
+		.zonelist = s->dom.zonelist,
+		.pid = BPF_CORE_READ(t, tgid),
+		.order = s->dom.order,
+		.slot = slot,
+	};
+
+	ox_inflight[slot].gone = 0;
+	ox_inflight[slot].kill_ns = v.kill_ns;
+	ox_inflight[slot].memcg = ox_task_memcg(t);
+	ox_inflight[slot].mm = mm;
+	ox_now.guard_mm = mm;
+	ox_now.guard_slot = slot;
+	bpf_map_update_elem(&oomx_victims, &mm, &v, BPF_ANY);
+}
+
+/* Facts of the one that dies: those ranked if it was the best, else read now. */
+static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task_struct *t,
+						  struct mm_struct *mm, struct oomx_rec_kill *r)
+{
+	u32 pid = BPF_CORE_READ(t, tgid);
+	u64 start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
+	s32 adj = ox_adj_of_owner(pid, start_ns, BPF_CORE_READ(t, signal, oom_score_adj));
+
+	if (ox_now.ranked && s->best.task && s->best.pid == pid) {
+		r->facts = s->best_facts;
+		r->badness = s->best.badness;
+		r->points = s->best.points;
+		return;
+	}
+	s->memo.cgrp = NULL;
+	ox_facts_fill(&s->facts, t, mm, &s->dom, &s->memo);
+	s->facts.oom_score_adj = adj;
+	r->facts = s->facts;
+	r->points = oomx_badness(&s->facts);
+	r->badness = oomx_policy_rank(&s->facts);
+}
+
+static __always_inline void ox_watch_would(struct ox_seat *s, struct oomx_rec_kill *r)
+{
+	bool any = ox_now.ranked && s->best.task;
+
+	r->would_pid = any ? s->best.pid : 0;
+	r->would_badness = any ? s->best.badness : OOMX_NEVER;
+	r->would_points = any ? s->best.points : OX_LONG_MIN;
+	ox_emit_comm(r->would_comm, any ? s->best.task : NULL);
+}
+
+static __noinline int ox_watch_emit_kill(struct ox_seat *s, struct task_struct *t,
+					 struct mm_struct *mm, bool ours)
+{
+	struct oomx_config *cfg = ox_config();
+	struct oomx_rec_kill *r;
+	u64 now = bpf_ktime_get_ns();
+	u32 type = ours ? OOMX_REC_KILL : OOMX_REC_KERNEL_KILL;
+
+	r = bpf_ringbuf_reserve(&oomx_vital, sizeof(*r), 0);
+	if (!r) {
+		if (ours)
+			ox_count(dropped[OOMX_REC_KILL]);
+		else
+			ox_count(dropped[OOMX_REC_KERNEL_KILL]);
+		return 0;
+	}
+	ox_emit_header(&r->hdr, type, sizeof(*r));
+	ox_watch_victim_facts(s, t, mm, r);
+	ox_emit_who(&r->victim, t, r->facts.oom_score_adj, s);
+	r->group = ox_now.n_kills > 0 && r->victim.pid != ox_now.chosen_pid;
+	r->agreed = ox_now.ranked && s->best.task && s->best.task == s->kernel.task;
+	r->trigger_pid = s->dom.trigger;
+	r->rules_generation = cfg ? cfg->rules_generation : 0;
+	r->latency_ns = now - ox_now.fail_ns;
+	r->wait_ns = ox_now.wait_ns;
+	r->domain_id = ox_css_cgroup_id(s->dom.css);
+	r->_pad = 0;
+	ox_watch_would(s, r);
+	__builtin_memset(r->policy, 0, sizeof(r->policy));
+	r->policy_hash = 0;
+	if (cfg) {
+		__builtin_memcpy(r->policy, cfg->policy, sizeof(r->policy));
+		r->policy_hash = cfg->policy_hash;
+	}
+	bpf_ringbuf_submit(r, 0);
+	if (ours)
+		ox_count(sent[OOMX_REC_KILL]);
+	else
+		ox_count(sent[OOMX_REC_KERNEL_KILL]);
+	return 0;
+}
+
+/*
+ * mark_oom_victim() entered. Within __oom_kill_process() that is a kill: SIGKILL is on its way.
+ * Outside, the kernel only grants reserves to a task that is dying anyway. With memory.oom.group
+ * the kernel goes over its first victim twice; it is reported once.
+ */
+static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_seat *s)
+{
+	struct mm_struct *mm = BPF_CORE_READ(t, mm);
+	struct ox_victim *v;
+	u64 key = (u64)mm, pages;
+	bool chosen;
+
+	if (!ox_now.in_kill || !mm)
+		return;
+	v = bpf_map_lookup_elem(&oomx_victims, &key);
+	if (v && v->pid == (u32)BPF_CORE_READ(t, tgid) && v->decision == ox_now.decision)
+		return;
+	if (!ox_now.announced) {
+		ox_now.announced = true;
+		ox_emit_oom(s);
+		if (ox_now.ranked)
+			ox_emit_candidates(s);
+	}
+	ox_count(kills);
+	chosen = ox_now.chosen_pid == ox_now.wanted_pid;
+	ox_watch_emit_kill(s, t, mm, ox_now.enforced && chosen && !ox_now.abstained);
+	ox_now.n_kills++;
+	pages = ox_pgtable_pages(mm);
+	{
+		struct oomx_config *cfg = ox_config();
+		s64 rss[4] = {};
+		int i;
+
+		if (cfg)
+			ox_rss_read(mm, rss, cfg->rss_mode, cfg->n_cpus);
+		for (i = 0; i < 4; i++)
+			pages += rss[i];
+	}
+	ox_watch_remember(s, t, key, pages);
+}
+
+static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
+{
+	struct task_struct *chosen = BPF_CORE_READ(oc, chosen);
+
+	ox_now.choosing = false;
+	if (ox_now.n_kills)
+		return;
+	if (chosen == (void *)-1UL)
+		ox_count(joined);
+	else if (ret && !chosen && ox_exiting((void *)bpf_get_current_task()))
+		ox_count(exiting);
+	else
+		ox_count(standing_down);
+}
+
+/* The reaper is through with it, or (gone) exit_mmap() has freed it. */
+static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone)
+{
+	u64 key = (u64)mm, now;
+	struct oomx_rec_freed *r;
+	struct ox_victim *v = bpf_map_lookup_elem(&oomx_victims, &key);
+
+	if (!v)
+		return;
+	now = bpf_ktime_get_ns();
+	if (!v->room_ns && ox_domain_room(v->css, v->zonelist, v->order))
+		v->room_ns = now - v->kill_ns;
+	if (!gone)
+		return;
+	if (ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
+		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;
+	r = bpf_ringbuf_reserve(&oomx_vital, sizeof(*r), 0);
+	if (r) {
+		ox_emit_header(&r->hdr, OOMX_REC_FREED, sizeof(*r));
+		r->hdr.decision = v->decision;
+		r->pid = v->pid;
+		r->_pad = 0;
+		r->start_ns = v->start_ns;
+		r->pages = v->pages;
+		r->mm_gone_ns = now - v->kill_ns;
+		r->room_ns = v->room_ns;
+		r->domain_id = v->domain_id;
+		ox_emit_submit(OOMX_REC_FREED, r);
+	} else {
+		ox_count(dropped[OOMX_REC_FREED]);
+	}
+	bpf_map_delete_elem(&oomx_victims, &key);
+}
+
+#endif

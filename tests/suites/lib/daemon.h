@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* daemon.h - `oomx run --json` in the background, and the events it prints. */
+#ifndef SUITE_DAEMON_H
+#define SUITE_DAEMON_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "lib/event.h"
+
+#define DAEMON_FDS 2
+#define DAEMON_EVENTS_MAX 1024 /* between two calls of daemon_clear() */
+
+/* `oomx run --json ARGS...`; returns when it says that it is ready, fatal if it never does. */
+void daemon_start(const char *const args[]);
+bool daemon_running(void);
+pid_t daemon_pid(void);
+const char *daemon_hook(void); /* as its "ready" line has it */
+
+/* SIGTERM; complains (suite_fail) unless it exits 0 and has printed nothing but events. */
+void daemon_stop(void);
+void daemon_kill(void);	   /* SIGKILL, and wait until it is gone */
+void daemon_abandon(void); /* on the way out: whatever its state */
+
+/* Events since the last clear, in order of arrival. */
+void daemon_clear(void);
+unsigned int daemon_events(const struct event **ret_events);
+unsigned int daemon_count(unsigned int type);
+const struct event *daemon_find(unsigned int type, int64_t decision, pid_t pid); /* 0: any */
+void daemon_complain_events(void); /* what came, as lines of a complaint */
+
+/* What `oomx status --json` says was sent and dropped. false: it says nothing. */
+struct daemon_counters {
+	int64_t sent[OOMX_REC_MAX], dropped[OOMX_REC_MAX];
+};
+bool daemon_counters(struct daemon_counters *ret);
+
+/* For suite_pump(). */
+nfds_t daemon_poll_fds(struct pollfd *fds);
+bool daemon_reaped(pid_t pid, int status);
+void daemon_read(void);
+
+#endif

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "lib/kmsg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/suite.h"
+
+static struct {
+	int fd;
+	struct kmsg_kill kills[KMSG_KILLS_MAX];
+	unsigned int n_kills;
+	unsigned int lost;
+	char trouble[160];
+	bool told;
+} log_ = { .fd = -1 };
+
+/*
+ * At the start of a message, as the kernel prints them. An OOM report has a call trace of its
+ * own, so that is no sign of trouble.
+ */
+static const char *const trouble_starts[] = {
+	"------------[ cut here",
+	"WARNING: ",
+	"BUG: ",
+	"BUG ",
+	"Oops",
+	"Kernel panic",
+	"kernel BUG at",
+	"watchdog: BUG",
+	"general protection fault",
+	"double fault",
+	"UBSAN: ",
+	"KASAN: ",
+	"INFO: task ",
+	"INFO: rcu_",
+	"rcu: INFO: ",
+};
+
+void kmsg_open(void)
+{
+	log_.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (log_.fd < 0 || lseek(log_.fd, 0, SEEK_END) < 0)
+		suite_fatal("/dev/kmsg: %s", strerror(errno));
+}
+
+int kmsg_fd(void)
+{
+	return log_.fd;
+}
+
+static void note_kill(const char *text, const char *at)
+{
+	struct kmsg_kill *k;
+	const char *open, *close;
+	size_t len;
+
+	if (log_.n_kills == KMSG_KILLS_MAX) {
+		log_.lost++;
+		return;
+	}
+	open = strchr(at, '(');
+	/* A comm may hold parentheses; what follows it in the line is " total-vm:" or ", UID". */
+	close = open ? strstr(open, ") total-vm:") : NULL;
+	if (!close)
+		close = open ? strchr(open, ')') : NULL;
+	if (!close)
+		return;
+
+	k = &log_.kills[log_.n_kills++];
+	k->pid = (pid_t)strtol(at + strlen("Killed process "), NULL, 10);
+	k->memcg = !strncmp(text, "Memory cgroup", strlen("Memory cgroup"));
+	len = (size_t)(close - open - 1);
+	if (len >= sizeof(k->comm))
+		len = sizeof(k->comm) - 1;
+	memcpy(k->comm, open + 1, len);
+	k->comm[len] = '\0';
+}
+
+static void note(const char *text)
+{
+	const char *at = strstr(text, "Killed process ");
+	size_t i;
+
+	if (at)
+		note_kill(text, at);
+	if (log_.trouble[0])
+		return;
+	for (i = 0; i < sizeof(trouble_starts) / sizeof(trouble_starts[0]); i++) {
+		if (!strncmp(text, trouble_starts[i], strlen(trouble_starts[i])))
+			snprintf(log_.trouble, sizeof(log_.trouble), "%s", text);
+	}
+}
+
+void kmsg_read(void)
+{
+	static char buf[8192];
+	char *text, *end;
+	ssize_t n;
+
+	for (;;) {
+		n = read(log_.fd, buf, sizeof(buf) - 1);
+		if (n < 0 && errno == EPIPE) { /* the ring went round before it was read */
+			log_.lost++;
+			continue;
+		}
+		if (n <= 0)
+			return;
+		buf[n] = '\0';
+		text = strchr(buf, ';');
+		if (!text || !memchr(buf, ',', (size_t)(text - buf)))
+			continue;
+		/* User space can write here too; the facility, above the low three bits, tells. */
+		if (strtoul(buf, NULL, 10) >> 3)
+			continue;
+		text++;
+		end = strchr(text, '\n');
+		if (end)
+			*end = '\0';
+		note(text);
+	}
+}
+
+void kmsg_clear(void)
+{
+	kmsg_read();
+	log_.n_kills = 0;
+}
+
+unsigned int kmsg_kills(const struct kmsg_kill **ret_kills)
+{
+	if (ret_kills)
+		*ret_kills = log_.kills;
+	return log_.n_kills;
+}
+
+unsigned int kmsg_kills_of(pid_t pid)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < log_.n_kills; i++)
+		n += log_.kills[i].pid == pid;
+	return n;
+}
+
+const char *kmsg_trouble(void)
+{
+	static char last[sizeof(log_.trouble)];
+
+	if (!log_.trouble[0])
+		return NULL;
+	memcpy(last, log_.trouble, sizeof(last));
+	log_.trouble[0] = '\0';
+	return last;
+}
+
+unsigned int kmsg_lost(void)
+{
+	return log_.lost;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kmsg.h - the kernel log as a witness: whom the OOM killer killed, and whether anything broke. */
+#ifndef SUITE_KMSG_H
+#define SUITE_KMSG_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define KMSG_KILLS_MAX 64
+
+struct kmsg_kill {
+	pid_t pid;
+	char comm[16];
+	bool memcg; /* "Memory cgroup out of memory", else the machine was */
+};
+
+void kmsg_open(void); /* from now on */
+int kmsg_fd(void);
+void kmsg_read(void);
+void kmsg_clear(void); /* forget the kills so far */
+
+/* "Killed process PID (COMM)" lines since the last clear, in order. */
+unsigned int kmsg_kills(const struct kmsg_kill **ret_kills);
+unsigned int kmsg_kills_of(pid_t pid);
+
+/* The first warning, oops or stall since the last call; NULL if none. */
+const char *kmsg_trouble(void);
+unsigned int kmsg_lost(void);
+
+#endif

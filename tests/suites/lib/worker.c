@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "lib/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/suite.h"
+#include "lib/worker_slot.h"
+
+struct worker {
+	bool used, reaped;
+	pid_t pid;
+	int status;
+	struct worker_slot *slot;
+};
+
+static struct {
+	int memfd;
+	struct worker_slot *slots;
+	struct worker workers[WORKERS_MAX];
+} pool;
+
+extern char **environ;
+
+void worker_init(void)
+{
+	size_t size = WORKERS_MAX * sizeof(struct worker_slot);
+
+	pool.memfd = memfd_create("workers", MFD_CLOEXEC);
+	if (pool.memfd < 0 || ftruncate(pool.memfd, (off_t)size))
+		suite_fatal("memfd: %s", strerror(errno));
+	pool.slots = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, pool.memfd,
+			  0);
+	if (pool.slots == MAP_FAILED)
+		suite_fatal("mmap: %s", strerror(errno));
+}
+
+bool worker_asked(int argc, char **argv)
+{
+	return argc == 3 && !strcmp(argv[1], WORKER_ARG);
+}
+
+void worker_main(int argc, char **argv)
+{
+	struct worker_slot *slots;
+	unsigned long i = strtoul(argv[argc - 1], NULL, 10);
+
+	slots = mmap(NULL, WORKERS_MAX * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     WORKER_FD, 0);
+	if (i >= WORKERS_MAX || slots == MAP_FAILED)
+		_exit(99);
+	worker_live(&slots[i]);
+}
+
+static struct worker *unused(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS_MAX; i++) {
+		if (!pool.workers[i].used) {
+			pool.workers[i].slot = &pool.slots[i];
+			return &pool.workers[i];
+		}
+	}
+	suite_fatal("more than %d workers", WORKERS_MAX);
+}
+
+struct worker *worker_start(const struct worker_spec *spec)
+{
+	struct worker *w = unused();
+	struct worker_slot *s = w->slot;
+	posix_spawn_file_actions_t actions;
+	char index[16];
+	char *argv[] = { (char *)spec->comm, (char *)WORKER_ARG, index, NULL };
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->comm, sizeof(s->comm), "%s", spec->comm);
+	snprintf(s->cgroup, sizeof(s->cgroup), "%s", spec->cgroup ? spec->cgroup : "");
+	s->adj = spec->adj;
+	s->anon_kib = spec->anon_kib;
+	s->file_kib = spec->file_kib;
+	s->shmem_kib = spec->shmem_kib;
+	s->threads = spec->threads;
+	s->uid = spec->uid;
+	s->leader_exits = spec->leader_exits;
+
+	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pool.memfd, WORKER_FD);
+	err = posix_spawn(&w->pid, "/proc/self/exe", &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (err)
+		suite_fatal("cannot start worker %s: %s", spec->comm, strerror(err));
+	w->used = true;
+	w->reaped = false;
+	w->status = 0;
+	return w;
+}
+
+static bool settled(void *arg)
+{
+	struct worker *w = arg;
+
+	return w->reaped || w->slot->state != WORKER_STARTING;
+}
+
+void worker_wait_ready(struct worker *w)
+{
+	if (!suite_wait(settled, w, SUITE_STEP_MS) || w->reaped ||
+	    w->slot->state == WORKER_FAILED)
+		suite_fatal("worker %s (pid %d) is not ready: %s", w->slot->comm, w->pid,
+			    worker_fate(w));
+}
+
+void worker_grow(struct worker *w, const struct worker_growth *g)
+{
+	struct worker_slot *s = w->slot;
+
+	s->growth = *g;
+	__atomic_store_n(&s->go, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &s->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+pid_t worker_pid(const struct worker *w)
+{
+	return w->pid;
+}
+
+const char *worker_comm(const struct worker *w)
+{
+	return w->slot->comm;
+}
+
+bool worker_alive(const struct worker *w)
+{
+	return !w->reaped;
+}
+
+bool worker_killed(const struct worker *w)
+{
+	return w->reaped && WIFSIGNALED(w->status) && WTERMSIG(w->status) == SIGKILL;
+}
+
+bool worker_done(const struct worker *w)
+{
+	return __atomic_load_n(&w->slot->state, __ATOMIC_ACQUIRE) == WORKER_DONE;
+}
+
+bool worker_failed(const struct worker *w, const char **ret_why)
+{
+	if (w->slot->state != WORKER_FAILED)
+		return false;
+	if (ret_why)
+		*ret_why = w->slot->why;
+	return true;
+}
+
+const char *worker_fate(const struct worker *w)
+{
+	static char buf[4][128];
+	static unsigned int turn;
+	char *s = buf[turn++ % 4];
+
+	if (worker_killed(w))
+		snprintf(s, sizeof(buf[0]), "killed");
+	else if (w->reaped && WIFSIGNALED(w->status))
+		snprintf(s, sizeof(buf[0]), "ended by signal %d", WTERMSIG(w->status));
+	else if (w->reaped)
+		snprintf(s, sizeof(buf[0]), "exited %d", WEXITSTATUS(w->status));
+	else if (w->slot->state == WORKER_FAILED)
+		snprintf(s, sizeof(buf[0]), "failed: %s", w->slot->why);
+	else if (w->slot->state == WORKER_DONE)
+		snprintf(s, sizeof(buf[0]), "finished and alive");
+	else if (w->slot->state == WORKER_GROWING)
+		snprintf(s, sizeof(buf[0]), "alive, at %lu MiB", w->slot->grown_kib / 1024);
+	else if (w->slot->state == WORKER_STARTING)
+		snprintf(s, sizeof(buf[0]), "still starting");
+	else
+		snprintf(s, sizeof(buf[0]), "alive");
+	return s;
+}
+
+struct worker *worker_by_pid(pid_t pid)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS_MAX; i++) {
+		if (pool.workers[i].used && pool.workers[i].pid == pid)
+			return &pool.workers[i];
+	}
+	return NULL;
+}
+
+bool worker_reaped(pid_t pid, int status)
+{
+	struct worker *w = worker_by_pid(pid);
+
+	if (!w)
+		return false;
+	w->reaped = true;
+	w->status = status;
+	return true;
+}
+
+static bool is_reaped(void *arg)
+{
+	return ((struct worker *)arg)->reaped;
+}
+
+void worker_end(struct worker *w)
+{
+	if (!w || !w->used)
+		return;
+	if (!w->reaped)
+		kill(w->pid, SIGKILL);
+	/* Not suite_fatal(): that comes here again. */
+	if (!suite_wait(is_reaped, w, SUITE_STEP_MS))
+		suite_fail("%s (pid %d) survives SIGKILL", w->slot->comm, w->pid);
+	w->used = false;
+}
+
+void worker_end_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS_MAX; i++) {
+		if (pool.workers[i].used && !pool.workers[i].reaped)
+			kill(pool.workers[i].pid, SIGKILL);
+	}
+	for (i = 0; i < WORKERS_MAX; i++)
+		worker_end(&pool.workers[i]);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * worker.h - the processes that use memory, and die.
+ *
+ * A worker is this program started anew (posix_spawn, so no page of the suite becomes
+ * copy-on-write when memory is short); it takes its orders from, and reports by, shared memory.
+ * All are started before memory is short.
+ */
+#ifndef SUITE_WORKER_H
+#define SUITE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/cgroup.h"
+
+#define WORKERS_MAX 48
+#define WORKER_THREADS_MAX 64
+
+/* What it is and what it holds once it is ready. */
+struct worker_spec {
+	const char *comm;
+	const char *cgroup; /* NULL: where the suite is */
+	int adj;
+	unsigned int anon_kib, file_kib, shmem_kib; /* touched; never huge pages */
+	unsigned int threads;			    /* idle ones besides the first */
+	unsigned int uid;
+	bool leader_exits; /* the first thread ends, another lives on (threads >= 1) */
+};
+
+/* What it does when told to grow. */
+struct worker_growth {
+	unsigned int mib;     /* touch so much more anonymous memory ... */
+	unsigned int threads; /* ... shared among so many threads, the allocations that trigger */
+	/*
+	 * Grow only until some process was killed for lack of memory, and after_mib more, which
+	 * must come from its death; `mib` is then where it gives up.
+	 */
+	bool until_kill;
+	unsigned int after_mib;
+};
+
+enum worker_state {
+	WORKER_STARTING,
+	WORKER_READY,
+	WORKER_GROWING,
+	WORKER_DONE,
+	WORKER_FAILED,
+};
+
+struct worker;
+
+void worker_init(void);
+bool worker_asked(int argc, char **argv);
+void worker_main(int argc, char **argv) __attribute__((noreturn));
+
+struct worker *worker_start(const struct worker_spec *spec);
+void worker_wait_ready(struct worker *w); /* fatal if it does not get there */
+void worker_grow(struct worker *w, const struct worker_growth *g);
+
+pid_t worker_pid(const struct worker *w);
+const char *worker_comm(const struct worker *w);
+bool worker_alive(const struct worker *w); /* not reaped, that is */
+bool worker_killed(const struct worker *w); /* ended by SIGKILL */
+bool worker_done(const struct worker *w);   /* reached what it had to grow to */
+bool worker_failed(const struct worker *w, const char **ret_why);
+const char *worker_fate(const struct worker *w); /* in words */
+struct worker *worker_by_pid(pid_t pid);	 /* of those not ended yet */
+
+void worker_end(struct worker *w); /* SIGKILL, reaped, forgotten; NULL is fine */
+void worker_end_all(void);
+
+/* For suite_pump(): was it one of ours? */
+bool worker_reaped(pid_t pid, int status);
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* worker_live.c - the life of a worker, in its own process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/worker_slot.h"
+
+#define PAGE 4096u
+#define STEP_KIB 1024u	       /* between two looks at the number of kills */
+#define STACK_BYTES (64u << 10)
+
+
+static struct life {
+	struct worker_slot *slot;
+	char *grow_base;
+	unsigned long grow_kib; /* of the mapping */
+	unsigned long kills;	/* before the growth */
+	pthread_barrier_t start;
+} life;
+
+static void __attribute__((noreturn)) rest(void)
+{
+	for (;;)
+		pause();
+}
+
+static void __attribute__((noreturn)) give_up(const char *what, int err)
+{
+	struct worker_slot *s = life.slot;
+
+	snprintf(s->why, sizeof(s->why), "%s: %s", what, strerror(err));
+	__atomic_store_n(&s->state, WORKER_FAILED, __ATOMIC_RELEASE);
+	rest();
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		give_up(path, errno);
+	close(fd);
+}
+
+static void touch(char *p, unsigned long kib)
+{
+	unsigned long off;
+
+	for (off = 0; off < kib << 10; off += PAGE)
+		((volatile char *)p)[off] = 1;
+}
+
+static char *map(unsigned long kib, int prot, int flags, int fd)
+{
+	char *p = mmap(NULL, kib << 10, prot, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		give_up("mmap", errno);
+	/* A huge page more or less would decide who is largest. */
+	if (fd < 0)
+		madvise(p, kib << 10, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/*
+ * Page cache: the worker's own copy of nothing, but some large file that every Debian has and
+ * that lies on the file system of the host, not on tmpfs, whose pages would count as shmem.
+ */
+static void hold_file(unsigned long kib)
+{
+	static const char *const large[] = {
+		"/usr/lib/x86_64-linux-gnu/libLLVM-19.so.1",
+		"/usr/lib/x86_64-linux-gnu/libLLVM-14.so.1",
+		"/usr/lib/gcc/x86_64-linux-gnu/12/cc1",
+		"/usr/lib/gcc/x86_64-linux-gnu/14/cc1",
+		"/proc/self/exe",
+	};
+	struct stat st;
+	volatile char sum = 0;
+	unsigned long off;
+	char *p;
+	size_t i;
+	int fd = -1;
+
+	for (i = 0; i < sizeof(large) / sizeof(large[0]) && fd < 0; i++)
+		fd = open(large[i], O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		give_up("no large file", errno);
+	if ((unsigned long)st.st_size < kib << 10)
+		kib = (unsigned long)st.st_size >> 10;
+	if (kib) {
+		p = map(kib, PROT_READ, MAP_PRIVATE, fd);
+		for (off = 0; off < kib << 10; off += PAGE)
+			sum += p[off];
+	}
+	close(fd);
+}
+
+static void *idle(void *arg)
+{
+	(void)arg;
+	rest();
+}
+
+static void start_thread(pthread_t *ret_thread, void *(*body)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	err = pthread_create(ret_thread, &attr, body, arg);
+	if (err)
+		give_up("pthread_create", err);
+	pthread_attr_destroy(&attr);
+}
+
+/* ---- growing --------------------------------------------------------------------------------- */
+
+static unsigned long kills_so_far(int vmstat_fd)
+{
+	char buf[16384], *at;
+	size_t len = 0;
+	ssize_t n;
+
+	if (lseek(vmstat_fd, 0, SEEK_SET))
+		give_up("/proc/vmstat", errno);
+	while ((n = read(vmstat_fd, buf + len, sizeof(buf) - 1 - len)) > 0)
+		len += (size_t)n;
+	buf[len] = '\0';
+	at = strstr(buf, "\noom_kill ");
+	return at ? strtoul(at + strlen("\noom_kill "), NULL, 10) : 0;
+}
+
+static void *grower(void *arg)
+{
+	struct worker_slot *s = life.slot;
+	const struct worker_growth *g = &s->growth;
+	unsigned long share_kib = life.grow_kib / g->threads, done_kib, stop_kib = share_kib;
+	char *base = life.grow_base + (unsigned long)arg * (share_kib << 10);
+	int fd = -1;
+
+	if (g->until_kill) {
+		fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			give_up("/proc/vmstat", errno);
+	}
+	pthread_barrier_wait(&life.start);
+
+	for (done_kib = 0; done_kib < stop_kib; done_kib += STEP_KIB) {
+		touch(base + (done_kib << 10), STEP_KIB);
+		__atomic_fetch_add(&s->grown_kib, STEP_KIB, __ATOMIC_RELAXED);
+		if (fd >= 0 && kills_so_far(fd) > life.kills) {
+			stop_kib = done_kib + STEP_KIB + g->after_mib * 1024ul / g->threads;
+			if (stop_kib > share_kib)
+				stop_kib = share_kib;
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (fd >= 0)
+		give_up("grew to its limit and nobody was killed", 0);
+	return NULL;
+}
+
+static void grow(struct worker_slot *s)
+{
+	const struct worker_growth *g = &s->growth;
+	pthread_t threads[WORKER_THREADS_MAX];
+	unsigned long i;
+	int fd;
+
+	/* Whole steps for every thread. */
+	life.grow_kib = g->mib * 1024ul / STEP_KIB / g->threads * g->threads * STEP_KIB;
+	life.grow_base = map(life.grow_kib, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		give_up("/proc/vmstat", errno);
+	life.kills = kills_so_far(fd);
+	close(fd);
+
+	pthread_barrier_init(&life.start, NULL, g->threads + 1);
+	for (i = 0; i < g->threads; i++)
+		start_thread(&threads[i], grower, (void *)i);
+	__atomic_store_n(&s->state, WORKER_GROWING, __ATOMIC_RELEASE);
+	pthread_barrier_wait(&life.start);
+	for (i = 0; i < g->threads; i++)
+		pthread_join(threads[i], NULL);
+	__atomic_store_n(&s->state, WORKER_DONE, __ATOMIC_RELEASE);
+}
+
+static void *wait_and_grow(void *arg)
+{
+	struct worker_slot *s = arg;
+
+	while (!__atomic_load_n(&s->go, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, &s->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+	grow(s);
+	rest();
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static void become(struct worker_slot *s)
+{
+	char path[sizeof(CGROUP_ROOT) + CGROUP_PATH_LEN + 16], text[16];
+
+	prctl(PR_SET_NAME, s->comm);
+	if (s->cgroup[0]) {
+		snprintf(path, sizeof(path), "%s%s/cgroup.procs", CGROUP_ROOT, s->cgroup);
+		put(path, "0");
+	}
+	snprintf(text, sizeof(text), "%d", s->adj);
+	put("/proc/self/oom_score_adj", text);
+	if (s->uid && (setgid(s->uid) || setuid(s->uid)))
+		give_up("setuid", errno);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* setuid() clears it */
+}
+
+void worker_live(struct worker_slot *s)
+{
+	pthread_t t;
+	unsigned int i;
+
+	life.slot = s;
+	become(s);
+	if (s->anon_kib)
+		touch(map(s->anon_kib, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1),
+		      s->anon_kib);
+	if (s->shmem_kib)
+		touch(map(s->shmem_kib, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1),
+		      s->shmem_kib);
+	if (s->file_kib)
+		hold_file(s->file_kib);
+	for (i = 0; i < s->threads; i++)
+		start_thread(&t, idle, NULL);
+	if (s->leader_exits) {
+		start_thread(&t, wait_and_grow, s);
+		__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
+		syscall(SYS_exit, 0); /* this thread only */
+	}
+
+	__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
+	wait_and_grow(s);
+	rest();
+}

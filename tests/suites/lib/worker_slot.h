@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* worker_slot.h - what a suite and one of its workers share. */
+#ifndef SUITE_WORKER_SLOT_H
+#define SUITE_WORKER_SLOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/cgroup.h"
+#include "lib/worker.h"
+
+#define WORKER_ARG "--as-worker"
+#define WORKER_FD 3
+
+struct worker_slot {
+	/* written by the suite before the worker starts */
+	char comm[16];
+	char cgroup[CGROUP_PATH_LEN];
+	int adj;
+	unsigned int anon_kib, file_kib, shmem_kib, threads, uid;
+	bool leader_exits;
+
+	/* written by the suite before it sets `go` */
+	struct worker_growth growth;
+	uint32_t go; /* futex */
+
+	/* written by the worker */
+	uint32_t state; /* enum worker_state */
+	unsigned long grown_kib;
+	char why[96];
+};
+
+void worker_live(struct worker_slot *s) __attribute__((noreturn));
+
+#endif
