@@ -73,6 +73,14 @@ int64_t proc_mem_mib(const char *key)
 	return kib < 0 ? -1 : kib / 1024;
 }
 
+void proc_drop_caches(void)
+{
+	int err = proc_write("/proc/sys/vm/drop_caches", "3");
+
+	if (err)
+		suite_fatal("/proc/sys/vm/drop_caches: %s", strerror(-err));
+}
+
 int proc_oom_score_adj(pid_t pid)
 {
 	char path[64], buf[32];

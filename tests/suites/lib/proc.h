@@ -18,6 +18,14 @@ int64_t proc_keyed(const char *path, const char *key);
 int64_t proc_vmstat(const char *key); /* such as "oom_kill" */
 int64_t proc_mem_mib(const char *key);   /* of /proc/meminfo, such as "MemFree" */
 
+/*
+ * Throws away every file page and inode that nobody uses. Before the machine is made to run out
+ * of memory: the rig's guests have their root on virtiofs, whose inodes cannot be evicted by an
+ * allocation that reclaims (virtio_fs_send_forget() allocates with __GFP_NOFAIL, at which 7.2
+ * warns: mm/page_alloc.c, "PF_MEMALLOC request from this context"). None is left to evict then.
+ */
+void proc_drop_caches(void);
+
 #define PROC_NO_ADJ (-9999)
 int proc_oom_score_adj(pid_t pid); /* PROC_NO_ADJ: no such process */
 

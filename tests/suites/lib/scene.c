@@ -19,7 +19,32 @@
 #define GLOBAL_LP_MIB 64
 #define GLOBAL_H2_MIB 32
 #define GLOBAL_AFTER_MIB 24
+#define GLOBAL_FREE_MIB 224 /* what the ballast leaves: touching pages is what a run waits for */
 #define LEFTOVER_MIB 8 /* kernel memory that a dead worker's cgroup may still be charged for */
+
+static struct worker *start(const char *comm, const char *cgroup, int adj, unsigned int mib)
+{
+	const struct worker_spec spec = {
+		.comm = comm,
+		.cgroup = cgroup,
+		.adj = adj,
+		.anon_kib = mib * 1024,
+	};
+
+	return worker_start(&spec);
+}
+
+static void start_ballast(struct scene *s)
+{
+	int64_t free_mib;
+
+	proc_drop_caches();
+	free_mib = proc_mem_mib("MemFree");
+	if (free_mib <= GLOBAL_FREE_MIB)
+		return;
+	s->ballast = start("ballast", NULL, -1000, (unsigned int)free_mib - GLOBAL_FREE_MIB);
+	worker_wait_ready(s->ballast);
+}
 
 void scene_open(struct scene *s, bool global, unsigned int triggers)
 {
@@ -32,11 +57,15 @@ void scene_open(struct scene *s, bool global, unsigned int triggers)
 		cgroup_set(SCENE_CGROUP, "memory.max", "max");
 	else
 		cgroup_set_mib(SCENE_CGROUP, "memory.max", LIMIT_MIB);
+	if (global)
+		start_ballast(s);
 }
 
 void scene_close(struct scene *s)
 {
 	scene_clear(s);
+	worker_end(s->ballast);
+	s->ballast = NULL;
 	cgroup_remove(SCENE_HP);
 	cgroup_remove(SCENE_H2);
 	cgroup_remove(SCENE_LP);
@@ -50,17 +79,6 @@ void scene_clear(struct scene *s)
 	worker_end(s->lp);
 	s->hp = s->h2 = s->lp = NULL;
 	cgroup_drain(SCENE_CGROUP, LEFTOVER_MIB);
-}
-
-static struct worker *start(const char *comm, const char *cgroup, unsigned int mib)
-{
-	const struct worker_spec spec = {
-		.comm = comm,
-		.cgroup = cgroup,
-		.anon_kib = mib * 1024,
-	};
-
-	return worker_start(&spec);
 }
 
 /* hp has finished, and nobody is on the way out any more. */
@@ -89,14 +107,15 @@ bool scene_play(struct scene *s)
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
-	s->lp = start("lp", SCENE_LP, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
-	s->h2 = start("h2", SCENE_H2, s->global ? GLOBAL_H2_MIB : MEMCG_H2_MIB);
-	s->hp = start("hp", SCENE_HP, 0);
+	s->lp = start("lp", SCENE_LP, 0, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
+	s->h2 = start("h2", SCENE_H2, 0, s->global ? GLOBAL_H2_MIB : MEMCG_H2_MIB);
+	s->hp = start("hp", SCENE_HP, 0, 0);
 	worker_wait_ready(s->lp);
 	worker_wait_ready(s->h2);
 	worker_wait_ready(s->hp);
 
 	if (s->global) {
+		proc_drop_caches();
 		g.mib = (unsigned int)proc_mem_mib("MemTotal");
 		g.until_kill = true;
 		g.after_mib = GLOBAL_AFTER_MIB;

@@ -23,6 +23,7 @@ struct scene {
 	unsigned int triggers;
 
 	struct worker *lp, *h2, *hp;
+	struct worker *ballast;	   /* global: most of the memory, never a candidate */
 	struct proc_census before; /* everybody, right before the OOM */
 	int64_t oom_kill_before, vmstat_before;
 };
