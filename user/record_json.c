@@ -50,9 +50,12 @@ static void put_u64(struct object *o, const char *key, __u64 v)
 	put(o, key, v > INT64_MAX ? json_null() : json_integer(v));
 }
 
+/* spelt so, because a sanitizer that meets "1 << 63" in signed arithmetic stops the program */
+_Static_assert(OOMX_NEVER == INT64_MIN, "what null stands for");
+
 static void put_score(struct object *o, const char *key, __s64 v)
 {
-	put(o, key, v == OOMX_NEVER ? json_null() : json_integer(v));
+	put(o, key, v == INT64_MIN ? json_null() : json_integer(v));
 }
 
 static void put_bool(struct object *o, const char *key, bool v)

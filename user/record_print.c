@@ -2,6 +2,7 @@
 /* Records as prose: what an operator wants to read at three in the morning, a line or two each. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ static const char *duration_text(__u64 ns, char buf[NUMBER_LEN])
 
 static const char *score_text(__s64 score, char buf[NUMBER_LEN])
 {
-	if (score == OOMX_NEVER)
+	if (score == INT64_MIN) /* OOMX_NEVER */
 		return "never";
 	(void)snprintf(buf, NUMBER_LEN, "%" PRId64, (int64_t)score);
 	return buf;
