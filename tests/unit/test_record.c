@@ -487,7 +487,7 @@ static void candidates_ties(void **state)
 							"pid")), order[i]);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------ */
 
 static void json_values(void **state)
 {
@@ -644,7 +644,7 @@ static void times(void **state)
 	assert_in_range(t / 1000000000, real.tv_sec - 5, real.tv_sec + 5);
 }
 
-/* ---- for people ---------------------------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------------------------- */
 
 static void assert_says(const union ox_record *r, size_t size, const char *what)
 {
