@@ -23,7 +23,7 @@ strip=$("$clang" -print-prog-name=llvm-strip)
 command -v "$strip" >/dev/null 2>&1 || strip=llvm-strip-$v
 command -v "$strip" >/dev/null 2>&1 || die "no llvm-strip beside $clang"
 
-pkgs='libbpf libelf zlib jansson'
+pkgs='libbpf libelf zlib jansson nettle'
 command -v pkg-config >/dev/null 2>&1 || die "no pkg-config"
 pkg-config --exists 'libbpf >= 1.4' ||
 	die "no libbpf >= 1.4 (found: $(pkg-config --modversion libbpf 2>/dev/null || echo none))"

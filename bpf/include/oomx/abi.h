@@ -254,9 +254,19 @@ struct oomx_score_rec {
 };
 
 struct oomx_score_args {
-	__u64 domain_css;   /* written by BPF: scratch */
-	__u64 domain_id;    /* cgroup id; 0: global */
-	__u64 domain_pages; /* totalpages */
+	__u64 domain_id; /* cgroup id of the memcg; 0: the whole machine */
+};
+
+/* ---- calibration: which form of the mm counters this kernel's oom_badness() reads ------------------ */
+
+struct oomx_calibration {
+	__u32 pid;    /* in: whom to look at */
+	__u32 n_cpus; /* in: possible CPUs */
+	__u32 atomic; /* out: the counters are plain atomics */
+	__u32 seen;   /* out: times oom_badness() was called for it */
+	__s64 kernel; /* out: what the kernel returned, with oom_score_adj 0: pages */
+	__s64 approx; /* out: ours at the same instant, shared part only */
+	__s64 sum;    /* out: ours at the same instant, every CPU added */
 };
 
 #define OOMX_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: struct " #t)
@@ -271,6 +281,7 @@ OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
 OOMX_SIZE(oomx_prio, 16);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 24);
+OOMX_SIZE(oomx_calibration, 40);
 #undef OOMX_SIZE
 
 #endif

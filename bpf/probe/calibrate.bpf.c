@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * calibrate - reads the counters of one process in every way there is, at the very instant when
+ * the kernel's own oom_badness() has read them: what agrees is what this kernel does.
+ */
+#include <oomx/task.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct oomx_calibration);
+} oomx_calibration SEC(".maps");
+
+static __always_inline s64 ox_pages(struct mm_struct *mm, u32 mode, u32 n_cpus)
+{
+	s64 v[4] = {};
+
+	ox_rss_read(mm, v, mode, n_cpus);
+	return v[0] + v[1] + v[2] + v[3] + ox_pgtable_pages(mm);
+}
+
+SEC("fexit/oom_badness")
+int BPF_PROG(ox_calibrate, struct task_struct *p, unsigned long totalpages, long ret)
+{
+	struct ox_find_mm f = {};
+	struct oomx_calibration *c;
+	u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&oomx_calibration, &zero);
+	if (!c || (u32)BPF_CORE_READ(p, tgid) != c->pid || !ox_find_mm(p, &f))
+		return 0;
+	c->atomic = ox_rss_is_atomic();
+	c->kernel = ret;
+	c->approx = ox_pages(f.mm, OOMX_RSS_APPROX, c->n_cpus);
+	c->sum = ox_pages(f.mm, OOMX_RSS_SUM, c->n_cpus);
+	c->seen++;
+	return 0;
+}

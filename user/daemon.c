@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "daemon.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "engine.h"
+#include "log.h"
+#include "parse.h"
+#include "paths.h"
+#include "restore.h"
+
+static pid_t read_pid(int fd)
+{
+	char buf[16] = {};
+	__s32 pid;
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	buf[strcspn(buf, "\n")] = '\0';
+	return ox_parse_s32(buf, 1, 1 << 22, &pid) ? 0 : pid;
+}
+
+int ox_daemon_lock(pid_t *ret_other)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(OX_RUN_DIR, 0755) && errno != EEXIST)
+		return ox_err_r(-errno, "cannot make " OX_RUN_DIR ": %m");
+	fd = open(OX_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return ox_err_r(-errno, "cannot open " OX_LOCK ": %m");
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			return ox_err_r(-errno, "cannot lock " OX_LOCK ": %m");
+		*ret_other = read_pid(fd);
+		return -EBUSY;
+	}
+	if (ftruncate(fd, 0) || dprintf(fd, "%d\n", getpid()) < 0)
+		return ox_err_r(-errno, "cannot write " OX_LOCK ": %m");
+	return TAKE_FD(fd);
+}
+
+pid_t ox_daemon_pid(void)
+{
+	_cleanup_close_ int fd = open(OX_LOCK, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!flock(fd, LOCK_SH | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? read_pid(fd) : -errno;
+}
+
+/* Removes the files below a directory of ours, and then itself. */
+static int remove_tree(const char *path, int depth, int *ret_found)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	char sub[512];
+	int err = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	*ret_found = 1;
+	while ((d = readdir(dir))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (snprintf(sub, sizeof(sub), "%s/%s", path, d->d_name) >= (int)sizeof(sub))
+			continue;
+		if (!unlink(sub))
+			continue;
+		if (errno == EISDIR && depth < 4)
+			err = remove_tree(sub, depth + 1, ret_found) ?: err;
+		else
+			err = ox_err_r(-errno, "cannot remove %s: %m", sub);
+	}
+	(void)closedir(dir); /* read only */
+	if (rmdir(path) && !err)
+		err = ox_err_r(-errno, "cannot remove %s: %m", path);
+	return err;
+}
+
+int ox_daemon_undo(int *ret_found)
+{
+	_cleanup_close_ int raised = ox_engine_pinned("oomx_raised");
+	unsigned int failed = raised >= 0 ? ox_restore_all(raised) : 0;
+	int err;
+
+	*ret_found = 0;
+	if (failed)
+		ox_err("%u raised oom_score_adj could not be put back", failed);
+	/* links pinned here detach their programs when they go */
+	err = remove_tree(OX_PIN_DIR, 0, ret_found);
+	if (unlink(OX_SOCK) && errno != ENOENT)
+		err = ox_err_r(-errno, "cannot remove " OX_SOCK ": %m");
+	return failed ? -EIO : err;
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+#include <bpf/bpf.h>
+
+#include "bpflog.h"
+#include "log.h"
+#include "paths.h"
+
+/* What outlives a crash, or is looked at by other commands. */
+static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
+					   "oomx_raised" };
+
+#define N_PINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
+
+/*
+ * How long the OOM killer may be held, under oom_lock. Answers took 0.2 ms on an idle emulated
+ * machine and 40 ms at worst on an overloaded one (2 vCPUs, 16 triggers).
+ */
+#define WAIT_NS 50000000ULL
+/* A victim's memory was gone after 170 ms at worst, under the same conditions. */
+#define GUARD_NS 200000000ULL
+/* The kernel's own patience: OOM_REAPER_DELAY (mm/oom_kill.c, 6.1 to 7.3) */
+#define INFLIGHT_NS 2000000000ULL
+
+const char *ox_rss_mode_name(__u32 mode)
+{
+	static const char *const names[] = {
+		[OOMX_RSS_ATOMIC] = "atomic",
+		[OOMX_RSS_APPROX] = "approx",
+		[OOMX_RSS_SUM] = "sum",
+	};
+
+	return mode >= OOMX_RSS_ATOMIC && mode <= OOMX_RSS_SUM ? names[mode] : "unknown";
+}
+
+struct bpf_object *ox_engine_open(struct ox_blob image, const char *name)
+{
+	size_t log_size = 0;
+	char *log = ox_bpflog_buffer(&log_size);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .kernel_log_buf = log,
+		    .kernel_log_size = log_size);
+
+	ox_bpflog_clear();
+	return bpf_object__open_mem(image.data, image.size, &opts);
+}
+
+/* What a failed load says about its cause. */
+static int load_error(int err, const struct ox_policy *policy)
+{
+	if (err == -EPERM || err == -EACCES) {
+		/* the verifier, too, says EACCES; then it has said why */
+		if (err == -EACCES) {
+			ox_err("policy '%s': refused by the kernel's verifier:", policy->name);
+			ox_bpflog_tell();
+			return policy->owned ? -ENOEXEC : -ENOTSUP;
+		}
+		return ox_err_r(-EPERM, "loading BPF programs is not permitted here: run as root; "
+					"kernel lockdown or a container may forbid it, too");
+	}
+	if (err == -ENOMEM)
+		return ox_err_r(err, "no memory to load the BPF programs");
+	ox_err("policy '%s': the kernel refuses to load it (%s):", policy->name, strerror(-err));
+	ox_bpflog_tell();
+	/* what is built in is sound: then it is the kernel that lacks something */
+	return policy->owned ? -ENOEXEC : -ENOTSUP;
+}
+
+static void *map_memory(const struct ox_engine *e, const char *name, size_t size, int prot)
+{
+	int fd = ox_engine_map(e, name);
+	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Decision ids go on counting across restarts: seconds since boot, times a million. */
+static __u64 decision_base(void)
+{
+	struct timespec t = {};
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail on Linux */
+	return (__u64)t.tv_sec * 1000000;
+}
+
+static void configure(struct ox_engine *e, const struct ox_policy *policy, __u32 rss_mode)
+{
+	struct oomx_config *c = e->config;
+
+	c->rss_mode = rss_mode;
+	c->n_cpus = libbpf_num_possible_cpus();
+	c->daemon_pid = getpid();
+	c->hook = e->hook;
+	c->decision_base = decision_base();
+	c->wait_ns = WAIT_NS;
+	c->guard_ns = GUARD_NS;
+	c->inflight_ns = INFLIGHT_NS;
+	c->policy_hash = policy->hash;
+	memcpy(c->policy, policy->name, sizeof(c->policy) - 1);
+	memcpy(c->version, OX_VERSION, strlen(OX_VERSION));
+	c->abi = OOMX_ABI;
+}
+
+int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy, __u32 rss_mode)
+{
+	struct ox_blob image = {};
+	int err;
+
+	*e = (struct ox_engine){ .hook = hook };
+	err = ox_policy_link(policy, hook == OOMX_HOOK_NOMINATE ? OX_BLOB(nominate) :
+								  OX_BLOB(observe), &image);
+	if (err)
+		return err;
+	e->image = (void *)image.data;
+	e->obj = ox_engine_open(image, "oomx");
+	if (!e->obj) {
+		err = -errno;
+		ox_err("policy '%s': the linked object cannot be opened:", policy->name);
+		ox_bpflog_tell();
+		ox_engine_done(e);
+		return err == -ENOMEM ? err : -ENOEXEC;
+	}
+	err = bpf_object__load(e->obj);
+	if (err) {
+		err = load_error(err, policy);
+		ox_engine_done(e);
+		return err;
+	}
+	e->config = map_memory(e, "oomx_config", sizeof(*e->config), PROT_READ | PROT_WRITE);
+	e->stats = map_memory(e, "oomx_stats", sizeof(*e->stats), PROT_READ);
+	if (!e->config || !e->stats) {
+		err = ox_err_r(-EIO, "cannot map the kernel side's configuration: %m");
+		ox_engine_done(e);
+		return err;
+	}
+	configure(e, policy, rss_mode);
+	return 0;
+}
+
+int ox_engine_attach(struct ox_engine *e)
+{
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	int err;
+
+	bpf_object__for_each_program(prog, e->obj) {
+		ox_bpflog_clear();
+		if (e->n_links == OX_ENGINE_LINKS)
+			return ox_err_r(-E2BIG, "more programs than room for them");
+		link = bpf_program__attach(prog);
+		if (!link) {
+			err = -errno;
+			ox_err("%s cannot be attached to %s: %s", bpf_program__name(prog),
+			       bpf_program__section_name(prog), strerror(-err));
+			while (e->n_links)
+				bpf_link__destroy(e->links[--e->n_links]);
+			return err == -EPERM ? err : -ENOTSUP;
+		}
+		e->links[e->n_links++] = link;
+	}
+	return 0;
+}
+
+static int pin_dir(void)
+{
+	struct statfs fs;
+
+	if (statfs("/sys/fs/bpf", &fs) || fs.f_type != BPF_FS_MAGIC)
+		return ox_err_r(-ENOTSUP, "no BPF file system at /sys/fs/bpf: "
+					  "mount -t bpf bpf /sys/fs/bpf");
+	if (mkdir(OX_PIN_DIR, 0700) && errno != EEXIST)
+		return ox_err_r(-errno, "cannot make " OX_PIN_DIR ": %m");
+	return 0;
+}
+
+int ox_engine_pin(struct ox_engine *e)
+{
+	char path[128];
+	unsigned int i;
+	int err = pin_dir();
+
+	if (err)
+		return err;
+	e->pinned = true;
+	for (i = 0; i < N_PINNED; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, pinned_maps[i]); /* fits */
+		if (unlink(path) && errno != ENOENT)
+			return ox_err_r(-errno, "cannot replace %s: %m", path);
+		if (ox_engine_map(e, pinned_maps[i]) < 0)
+			continue;
+		err = bpf_obj_pin(ox_engine_map(e, pinned_maps[i]), path);
+		if (err)
+			return ox_err_r(err, "cannot pin %s: %s", path, strerror(-err));
+	}
+	return 0;
+}
+
+int ox_engine_pinned(const char *map)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, map); /* names are ours: fits */
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+void ox_engine_arm(struct ox_engine *e, __u32 responder_pid)
+{
+	/* in this order: enforcing without a responder would abstain, and say so */
+	__atomic_store_n(&e->config->responder_pid, responder_pid, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&e->config->flags, OOMX_CFG_ENFORCE, __ATOMIC_SEQ_CST);
+}
+
+void ox_engine_disarm(struct ox_engine *e)
+{
+	if (!e->config)
+		return;
+	__atomic_fetch_and(&e->config->flags, ~OOMX_CFG_ENFORCE, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->config->responder_pid, 0, __ATOMIC_SEQ_CST);
+}
+
+int ox_engine_map(const struct ox_engine *e, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(e->obj, name);
+
+	return map ? bpf_map__fd(map) : -ENOENT;
+}
+
+void ox_engine_done(struct ox_engine *e)
+{
+	char path[128];
+	unsigned int i;
+
+	while (e->n_links)
+		bpf_link__destroy(e->links[--e->n_links]);
+	for (i = 0; e->pinned && i < N_PINNED; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, pinned_maps[i]); /* fits */
+		(void)unlink(path); /* gone is what we want */
+	}
+	if (e->pinned)
+		(void)rmdir(OX_PIN_DIR); /* stays if somebody else keeps something there */
+	if (e->config)
+		(void)munmap(e->config, sizeof(*e->config));
+	if (e->stats)
+		(void)munmap((void *)e->stats, sizeof(*e->stats));
+	bpf_object__close(e->obj);
+	free(e->image);
+	*e = (struct ox_engine){};
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * engine.h - the kernel side as user space holds it: a hook's object linked with a policy, loaded,
+ * configured, attached. Nothing is enforced before ox_engine_arm().
+ */
+#ifndef OX_ENGINE_H
+#define OX_ENGINE_H
+
+#include <stdbool.h>
+#include <bpf/libbpf.h>
+#include <oomx/abi.h>
+
+#include "objects.h"
+#include "policy.h"
+
+#define OX_ENGINE_LINKS 24
+
+struct ox_engine {
+	struct bpf_object *obj;
+	struct bpf_link *links[OX_ENGINE_LINKS];
+	unsigned int n_links;
+	void *image; /* the linked object; libbpf reads it until it is loaded */
+	struct oomx_config *config; /* the kernel's own, mapped: writes take effect at once */
+	const struct oomx_stats *stats;
+	__u32 hook;
+	bool pinned;
+};
+
+/*
+ * Opens and loads the object of `hook` (OOMX_HOOK_*) with the policy, with rss_mode as
+ * ox_calibrate() found it. Logs. 0; -ENOEXEC: the verifier or the linker refused the policy;
+ * -EPERM; -ENOTSUP: this kernel lacks something; other -errno. On failure nothing is left.
+ */
+int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy,
+		   __u32 rss_mode);
+
+/* Attaches every program; all or none. Logs the one that this kernel refuses. */
+int ox_engine_attach(struct ox_engine *e);
+
+/* Pins the maps below OX_PIN_DIR, for `oomx priority`, `status`, and `stop` after a crash. */
+int ox_engine_pin(struct ox_engine *e);
+
+/* From now on the policy's choices are enforced, by the responder with this process id. */
+void ox_engine_arm(struct ox_engine *e, __u32 responder_pid);
+/* Back to watching. */
+void ox_engine_disarm(struct ox_engine *e);
+
+/* fd of one of the object's maps, owned by the engine; -ENOENT. */
+int ox_engine_map(const struct ox_engine *e, const char *name);
+
+/* Detaches, unpins, frees. NULL-safe members: any state is fine, a second call too. */
+void ox_engine_done(struct ox_engine *e);
+
+/* Options for opening any of our objects from memory, with the verifier's log kept (bpflog.h). */
+struct bpf_object *ox_engine_open(struct ox_blob image, const char *name);
+
+/* The pinned map of a running (or dead) oomx; -ENOENT: none. The caller's to close. */
+int ox_engine_pinned(const char *map);
+
+/* "atomic", "approx", "sum" */
+const char *ox_rss_mode_name(__u32 mode);
+
+#endif

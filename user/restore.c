@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "restore.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "cleanup.h"
+
+/* Field 22 of /proc/PID/stat, in clock ticks since boot; the comm before it may hold anything. */
+static int start_ticks(int dir, __u64 *ret)
+{
+	_cleanup_close_ int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
+	char buf[1024], *p;
+	ssize_t n;
+	int field;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return n ? -errno : -ESRCH;
+	buf[n] = '\0';
+	p = strrchr(buf, ')');
+	for (field = 2; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		if (p)
+			p++;
+	}
+	if (!p)
+		return -EPROTO;
+	errno = 0;
+	*ret = strtoull(p, NULL, 10);
+	return -errno;
+}
+
+/*
+ * A directory below /proc holds on to its process: what is opened there later is of the same one,
+ * or fails. So look at the start time first.
+ */
+static int open_process(__u32 pid, __u64 start_ns)
+{
+	_cleanup_close_ int dir = -1;
+	char path[32];
+	__u64 ticks;
+	int err;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u", pid); /* fits */
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	err = start_ticks(dir, &ticks);
+	if (err)
+		return err;
+	if (start_ns / (1000000000ULL / sysconf(_SC_CLK_TCK)) != ticks)
+		return -ESRCH;
+	return TAKE_FD(dir);
+}
+
+static int open_adj(__u32 pid, __u64 start_ns, int flags)
+{
+	_cleanup_close_ int dir = open_process(pid, start_ns);
+	int fd;
+
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, "oom_score_adj", flags | O_CLOEXEC);
+	return fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : fd;
+}
+
+int ox_adj_write(__u32 pid, __u64 start_ns, int adj)
+{
+	_cleanup_close_ int fd = open_adj(pid, start_ns, O_WRONLY);
+	char buf[16];
+	int n;
+
+	if (fd < 0)
+		return fd;
+	n = snprintf(buf, sizeof(buf), "%d", adj);
+	return write(fd, buf, n) == n ? 0 : -errno;
+}
+
+int ox_adj_read(__u32 pid, __u64 start_ns, int *ret)
+{
+	_cleanup_close_ int fd = open_adj(pid, start_ns, O_RDONLY);
+	char buf[16];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return n ? -errno : -ESRCH;
+	buf[n] = '\0';
+	*ret = (int)strtol(buf, NULL, 10);
+	return 0;
+}
+
+int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
+{
+	int now = 0;
+	int err = ox_adj_read(pid, r->start_ns, &now);
+
+	/* its owner may have set another value meanwhile: that one stays */
+	if (!err && now == OOMX_ADJ_RAISED)
+		err = ox_adj_write(pid, r->start_ns, r->old_adj);
+	if (!err || err == -ESRCH)
+		(void)bpf_map_delete_elem(map, &pid); /* absent is what we want */
+	return err;
+}
+
+unsigned int ox_restore_all(int map)
+{
+	struct oomx_raised r;
+	__u32 pid, next;
+	unsigned int failed = 0;
+	bool more = !bpf_map_get_next_key(map, NULL, &next);
+
+	while (more) {
+		pid = next;
+		more = !bpf_map_get_next_key(map, &pid, &next);
+		if (bpf_map_lookup_elem(map, &pid, &r))
+			continue;
+		if (ox_restore_one(map, pid, &r) && ox_restore_one(map, pid, &r) != -ESRCH)
+			failed++;
+	}
+	return failed;
+}

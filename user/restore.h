@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* restore.h - puts raised oom_score_adj values back, now or after a crash. */
+#ifndef OX_RESTORE_H
+#define OX_RESTORE_H
+
+#include <linux/types.h>
+#include <oomx/abi.h>
+
+/*
+ * Writes oom_score_adj of the process that has this id and started at start_ns (CLOCK_BOOTTIME).
+ * 0; -ESRCH: it is gone, or another has its id; other -errno.
+ */
+int ox_adj_write(__u32 pid, __u64 start_ns, int adj);
+
+/* Its value now; errors as above. */
+int ox_adj_read(__u32 pid, __u64 start_ns, int *ret);
+
+/*
+ * Puts one entry of the map "oomx_raised" back, if the value is still the raised one, and takes
+ * it out of the map. Errors as above; the entry stays only if writing failed.
+ */
+int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r);
+
+/* All of them. The number that could not be put back. */
+unsigned int ox_restore_all(int map);
+
+#endif
