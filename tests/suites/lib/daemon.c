@@ -24,6 +24,7 @@ static struct {
 
 	size_t len, errors_len;
 	unsigned int n_events, n_lost;
+	unsigned int totals[OOMX_REC_MAX];
 } d = { .out = -1, .err = -1 };
 
 static char buffer[65536];
@@ -76,12 +77,14 @@ static void take_line(const char *line)
 		return;
 	}
 	e = &events[d.n_events];
-	if (event_parse(line, e, why, sizeof(why)))
+	if (event_parse(line, e, why, sizeof(why))) {
 		suite_fail("not a proper event: %s: %.300s", why, line);
-	else if (e->type)
+	} else if (e->type) {
+		d.totals[e->type]++;
 		d.n_events++;
-	else if (!take_ready(line))
+	} else if (!take_ready(line)) {
 		suite_fail("event of unknown type: %.300s", line);
+	}
 }
 
 static void read_events(void)
@@ -161,6 +164,7 @@ void daemon_start(const char *const args[])
 	d.hook[0] = '\0';
 	d.len = d.errors_len = 0;
 	errors[0] = '\0';
+	memset(d.totals, 0, sizeof(d.totals));
 	daemon_clear();
 
 	err = command_spawn(argv, 0, &d.pid, &d.out, &d.err);
@@ -268,6 +272,11 @@ unsigned int daemon_count(unsigned int type)
 	for (i = 0; i < d.n_events; i++)
 		n += events[i].type == type;
 	return n;
+}
+
+unsigned int daemon_total(unsigned int type)
+{
+	return d.totals[type];
 }
 
 const struct event *daemon_find(unsigned int type, int64_t decision, pid_t pid)

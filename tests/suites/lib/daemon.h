@@ -27,6 +27,7 @@ void daemon_abandon(void); /* on the way out: whatever its state */
 void daemon_clear(void);
 unsigned int daemon_events(const struct event **ret_events);
 unsigned int daemon_count(unsigned int type);
+unsigned int daemon_total(unsigned int type); /* since the start, cleared or not */
 const struct event *daemon_find(unsigned int type, int64_t decision, pid_t pid); /* 0: any */
 void daemon_complain_events(void); /* what came, as lines of a complaint */
 

@@ -246,6 +246,23 @@ int event_parse(const char *line, struct event *ret, char *ret_why, size_t size)
 	return verdict.wrong ? -EINVAL : 0;
 }
 
+bool event_comm_is(const char *event_comm, const char *kernel_comm)
+{
+	static const char replaced[] = "\xef\xbf\xbd"; /* U+FFFD */
+	const char *e = event_comm, *k = kernel_comm;
+
+	while (*k) {
+		if (*e == *k)
+			e++;
+		else if (*k & 0x80 && !strncmp(e, replaced, 3))
+			e += 3;
+		else
+			return false;
+		k++;
+	}
+	return !*e;
+}
+
 void event_describe(const struct event *e, char *buf, size_t size)
 {
 	switch (e->type) {

@@ -13,18 +13,19 @@
 #include "lib/cgroup.h"
 
 #define EVENT_NONE INT64_MIN /* a number that is null */
+#define EVENT_COMM_LEN (3 * OOMX_COMM_LEN) /* bytes that are no UTF-8 come as three */
 
 struct event_who {
 	pid_t pid;
 	int64_t adj, start_ns, cgroup_id;
-	char comm[16];
+	char comm[EVENT_COMM_LEN];
 	char cgroup[CGROUP_PATH_LEN];
 };
 
 struct event_top {
 	pid_t pid;
 	int64_t badness, points;
-	char comm[16];
+	char comm[EVENT_COMM_LEN];
 };
 
 struct event {
@@ -64,6 +65,9 @@ const char *event_name(unsigned int type);
 
 /* The "type" of a line, 0 if it is none of ours; -EINVAL and a reason where it is no event. */
 int event_parse(const char *line, struct event *ret, char *ret_why, size_t size);
+
+/* Is this the comm that the kernel has, byte for byte, where JSON can say it? */
+bool event_comm_is(const char *event_comm, const char *kernel_comm);
 
 /* In a few words, for a complaint. */
 void event_describe(const struct event *e, char *buf, size_t size);

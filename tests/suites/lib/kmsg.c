@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/suite.h"
+#include "lib/worker.h"
 
 static struct {
 	int fd;
@@ -72,13 +73,30 @@ static void note_kill(const char *text, const char *at)
 		return;
 
 	k = &log_.kills[log_.n_kills++];
-	k->pid = (pid_t)strtol(at + strlen("Killed process "), NULL, 10);
+	k->pid = worker_process_of((pid_t)strtol(at + strlen("Killed process "), NULL, 10));
 	k->memcg = !strncmp(text, "Memory cgroup", strlen("Memory cgroup"));
 	len = (size_t)(close - open - 1);
 	if (len >= sizeof(k->comm))
 		len = sizeof(k->comm) - 1;
 	memcpy(k->comm, open + 1, len);
 	k->comm[len] = '\0';
+}
+
+/* /dev/kmsg writes what is not printable ASCII, and the backslash, as \xNN. */
+static void unescape(char *text)
+{
+	char *to = text, hex[3] = "";
+
+	for (; *text; text++) {
+		if (!strncmp(text, "\\x", 2) && text[2] && text[3]) {
+			memcpy(hex, text + 2, 2);
+			*to++ = (char)strtoul(hex, NULL, 16);
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
 }
 
 static void note(const char *text)
@@ -121,6 +139,7 @@ void kmsg_read(void)
 		end = strchr(text, '\n');
 		if (end)
 			*end = '\0';
+		unescape(text);
 		note(text);
 	}
 }

@@ -9,7 +9,7 @@
 #define KMSG_KILLS_MAX 64
 
 struct kmsg_kill {
-	pid_t pid;
+	pid_t pid; /* of the process; the log may name one of its threads */
 	char comm[16];
 	bool memcg; /* "Memory cgroup out of memory", else the machine was */
 };

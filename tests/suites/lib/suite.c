@@ -67,7 +67,7 @@ void suite_run_begin(const char *what, unsigned int run)
 	suite.run_start_ns = suite_now_ns();
 }
 
-static void complain(const char *fmt, va_list ap)
+static void __attribute__((format(printf, 1, 0))) complain(const char *fmt, va_list ap)
 {
 	/* Outside a run every complaint is a failure of its own: no end of a run counts it. */
 	if (!suite.in_run)

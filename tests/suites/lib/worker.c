@@ -142,6 +142,11 @@ const char *worker_comm(const struct worker *w)
 	return w->slot->comm;
 }
 
+const char *worker_cgroup(const struct worker *w)
+{
+	return w->slot->cgroup;
+}
+
 bool worker_alive(const struct worker *w)
 {
 	return !w->reaped;
@@ -200,6 +205,21 @@ struct worker *worker_by_pid(pid_t pid)
 			return &pool.workers[i];
 	}
 	return NULL;
+}
+
+pid_t worker_process_of(pid_t tid)
+{
+	const struct worker_slot *s;
+	unsigned int i, j;
+
+	for (i = 0; i < WORKERS_MAX; i++) {
+		s = pool.workers[i].slot;
+		for (j = 0; pool.workers[i].used && j < s->n_tids && j < WORKER_TIDS_MAX; j++) {
+			if ((pid_t)s->tids[j] == tid)
+				return pool.workers[i].pid;
+		}
+	}
+	return tid;
 }
 
 bool worker_reaped(pid_t pid, int status)

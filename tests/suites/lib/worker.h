@@ -61,12 +61,14 @@ void worker_grow(struct worker *w, const struct worker_growth *g);
 
 pid_t worker_pid(const struct worker *w);
 const char *worker_comm(const struct worker *w);
+const char *worker_cgroup(const struct worker *w);
 bool worker_alive(const struct worker *w); /* not reaped, that is */
 bool worker_killed(const struct worker *w); /* ended by SIGKILL */
 bool worker_done(const struct worker *w);   /* reached what it had to grow to */
 bool worker_failed(const struct worker *w, const char **ret_why);
 const char *worker_fate(const struct worker *w); /* in words */
 struct worker *worker_by_pid(pid_t pid);	 /* of those not ended yet */
+pid_t worker_process_of(pid_t tid);		 /* a thread of a worker: its process id */
 
 void worker_end(struct worker *w); /* SIGKILL, reaped, forgotten; NULL is fine */
 void worker_end_all(void);

@@ -44,6 +44,16 @@ static void __attribute__((noreturn)) give_up(const char *what, int err)
 	rest();
 }
 
+/* The kernel log names a thread where the first one has ended: the suite has to know them. */
+static void tell_tid(void)
+{
+	struct worker_slot *s = life.slot;
+	uint32_t i = __atomic_fetch_add(&s->n_tids, 1, __ATOMIC_RELAXED);
+
+	if (i < WORKER_TIDS_MAX)
+		__atomic_store_n(&s->tids[i], (uint32_t)gettid(), __ATOMIC_RELEASE);
+}
+
 static void put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -110,6 +120,7 @@ static void hold_file(unsigned long kib)
 static void *idle(void *arg)
 {
 	(void)arg;
+	tell_tid();
 	rest();
 }
 
@@ -151,6 +162,7 @@ static void *grower(void *arg)
 	char *base = life.grow_base + (unsigned long)arg * (share_kib << 10);
 	int fd = -1;
 
+	tell_tid();
 	if (g->until_kill) {
 		fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
@@ -205,6 +217,7 @@ static void *wait_and_grow(void *arg)
 {
 	struct worker_slot *s = arg;
 
+	tell_tid();
 	while (!__atomic_load_n(&s->go, __ATOMIC_ACQUIRE))
 		syscall(SYS_futex, &s->go, FUTEX_WAIT, 0, NULL, NULL, 0);
 	grow(s);

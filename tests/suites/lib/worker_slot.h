@@ -11,6 +11,7 @@
 
 #define WORKER_ARG "--as-worker"
 #define WORKER_FD 3
+#define WORKER_TIDS_MAX (2 * WORKER_THREADS_MAX)
 
 struct worker_slot {
 	/* written by the suite before the worker starts */
@@ -27,6 +28,8 @@ struct worker_slot {
 	/* written by the worker */
 	uint32_t state; /* enum worker_state */
 	unsigned long grown_kib;
+	uint32_t n_tids;
+	uint32_t tids[WORKER_TIDS_MAX];
 	char why[96];
 };
 
