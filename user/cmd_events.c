@@ -11,13 +11,12 @@
 #include <jansson.h>
 
 #include "cleanup.h"
+#include "cmd.h"
 #include "exit.h"
 #include "feed.h"
 #include "log.h"
 #include "paths.h"
 #include "record.h"
-
-int ox_cmd_events(int argc, char **argv);
 
 static const char usage[] =
 	"Usage: oomx events [--follow] [--json] [--socket PATH]\n"

@@ -168,7 +168,6 @@ struct oomx_rec_candidates {
 
 /* oomx_config.flags */
 #define OOMX_CFG_ENFORCE (1u << 0)	/* else rank and report only */
-#define OOMX_CFG_GUARD (1u << 1)	/* hold oom_lock until a memcg victim is gone */
 
 struct oomx_config {
 	__u32 abi;		/* OOMX_ABI */

@@ -18,7 +18,7 @@
 #define OOMX_POLICY_ABI 1
 
 /* The returned badness that means "never this one". Any other s64 ranks: higher dies first. */
-#define OOMX_NEVER ((__s64)1 << 63)
+#define OOMX_NEVER (-0x7fffffffffffffffLL - 1)
 
 /* enum-like, but fixed width in records: why the candidate set is limited */
 #define OOMX_CONSTRAINT_NONE 0	    /* the whole machine */

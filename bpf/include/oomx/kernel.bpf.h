@@ -10,8 +10,8 @@
 #include <oomx/abi.h>
 
 #define OX_PAGE_SHIFT 12
-#define OX_LONG_MIN ((s64)1 << 63)
-#define OX_LONG_MAX (~OX_LONG_MIN)
+#define OX_LONG_MAX 0x7fffffffffffffffLL
+#define OX_LONG_MIN (-OX_LONG_MAX - 1)
 
 /* include/linux/sched.h, 6.1 to 7.3 */
 #define OX_PF_EXITING 0x00000004

@@ -345,7 +345,7 @@ static __always_inline void ox_guard(struct oom_control *oc)
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	struct ox_guard g = { .since_ns = ox_now.enter_ns };
 
-	if (!cfg || !ox_enforcing(cfg) || !(cfg->flags & OOMX_CFG_GUARD) || !ox_now.n_kills ||
+	if (!ox_memcg_scan_hides_exiting() || !cfg || !ox_enforcing(cfg) || !ox_now.n_kills ||
 	    !BPF_CORE_READ(oc, memcg))
 		return;
 	if ((u64)BPF_CORE_READ(cur, mm) == ox_now.guard_mm) /* it is the victim */

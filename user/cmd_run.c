@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* oomx run: loads a policy, watches or decides, hands out events. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <jansson.h>
+
+#include "calibrate.h"
+#include "cleanup.h"
+#include "cmd.h"
+#include "daemon.h"
+#include "engine.h"
+#include "exit.h"
+#include "feed.h"
+#include "log.h"
+#include "parse.h"
+#include "paths.h"
+#include "priority.h"
+#include "record.h"
+#include "responder.h"
+#include "sysctl.h"
+
+#define PRIORITIES_MAX 256
+#define BACKLOG_BYTES (512U << 10)
+#define RESPONDER_LIVES 10 /* one that keeps dying is not restarted for ever */
+
+static const char usage[] =
+	"Usage: oomx run [OPTION]...\n"
+	"\n"
+	"Watches out-of-memory situations and says whom the policy would have killed;\n"
+	"with --enforce, makes that choice the kernel's. Runs until it is stopped.\n"
+	"\n"
+	"      --policy NAME|FILE    kernel, priority, or an object file (priority)\n"
+	"      --hook HOOK           auto, observe or nominate (auto)\n"
+	"      --enforce             decide, not only watch\n"
+	"      --priority CGROUP=N   priority of a cgroup and all below it, -1000..1000;\n"
+	"                            the lowest dies first; may be repeated\n"
+	"  -j, --json                events as JSON Lines on standard output\n"
+	"  -q, --quiet               no events on standard output\n"
+	"  -h, --help                print this\n";
+
+struct options {
+	const char *policy;
+	__u32 hook; /* 0: auto */
+	bool enforce;
+	bool json;
+	bool quiet;
+	unsigned int n_priorities;
+	const char *priorities[PRIORITIES_MAX];
+};
+
+struct run {
+	struct options opt;
+	struct ox_policy policy;
+	struct ox_engine engine;
+	struct ox_responder responder;
+	struct ring_buffer *rings;
+	struct ox_feed *feed;
+	int epoll;
+	int signals;
+	int lock;
+	unsigned int lives;
+};
+
+/* ---- arguments --------------------------------------------------------------------------------------- */
+
+static int parse_hook(const char *s, __u32 *ret)
+{
+	static const struct {
+		const char *name;
+		__u32 hook;
+	} hooks[] = { { "auto", 0 }, { "observe", OOMX_HOOK_OBSERVE },
+		      { "nominate", OOMX_HOOK_NOMINATE } };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		if (!strcmp(s, hooks[i].name)) {
+			*ret = hooks[i].hook;
+			return 0;
+		}
+	}
+	return ox_err_r(-EINVAL, "run: no hook '%s': there are auto, observe, nominate", s);
+}
+
+static int add_priority(struct options *o, const char *arg)
+{
+	char cgroup[4096];
+	__s32 n;
+
+	if (ox_parse_cgroup_s32(arg, OOMX_PRIO_MIN, OOMX_PRIO_MAX, cgroup, sizeof(cgroup), &n))
+		return ox_err_r(-EINVAL, "run: --priority '%s' is not CGROUP=N with N from %d to %d",
+				arg, OOMX_PRIO_MIN, OOMX_PRIO_MAX);
+	if (o->n_priorities == PRIORITIES_MAX)
+		return ox_err_r(-EINVAL, "run: more than %d priorities: set the others with 'oomx "
+					 "priority set'", PRIORITIES_MAX);
+	o->priorities[o->n_priorities++] = arg;
+	return 0;
+}
+
+/* -1: go on; else the exit status */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY };
+	static const struct option table[] = {
+		{ "policy", required_argument, NULL, OPT_POLICY },
+		{ "hook", required_argument, NULL, OPT_HOOK },
+		{ "enforce", no_argument, NULL, OPT_ENFORCE },
+		{ "priority", required_argument, NULL, OPT_PRIORITY },
+		{ "json", no_argument, NULL, 'j' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	int c, err = 0;
+
+	*o = (struct options){ .policy = "priority" };
+	optind = 0; /* start anew: the caller has parsed its own options */
+	opterr = 0;
+	while (!err && (c = getopt_long(argc, argv, ":jqh", table, NULL)) != -1) {
+		if (c == OPT_POLICY)
+			o->policy = optarg;
+		else if (c == OPT_HOOK)
+			err = parse_hook(optarg, &o->hook);
+		else if (c == OPT_ENFORCE)
+			o->enforce = true;
+		else if (c == OPT_PRIORITY)
+			err = add_priority(o, optarg);
+		else if (c == 'j')
+			o->json = true;
+		else if (c == 'q')
+			o->quiet = true;
+		else if (c == 'h')
+			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
+									    OX_EXIT_OK;
+		else
+			err = ox_err_r(-EINVAL, c == ':' ? "run: %s needs a value, see --help" :
+							   "run: no option '%s', see --help",
+				       argv[optind - 1]);
+	}
+	if (!err && optind < argc)
+		err = ox_err_r(-EINVAL, "run: what is '%s'? See --help", argv[optind]);
+	if (!err && o->enforce && o->hook == OOMX_HOOK_OBSERVE)
+		err = ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook nominate");
+	if (!o->hook)
+		o->hook = o->enforce ? OOMX_HOOK_NOMINATE : OOMX_HOOK_OBSERVE;
+	return err ? OX_EXIT_USAGE : -1;
+}
+
+/* ---- events -------------------------------------------------------------------------------------------- */
+
+static void print_json(json_t *j)
+{
+	if (j && !json_dumpf(j, stdout, JSON_COMPACT))
+		(void)putchar('\n'); /* a closed output does not end the daemon */
+	json_decref(j);
+}
+
+/* libbpf's callback for one record of either ring */
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct run *r = ctx;
+
+	(void)ox_feed_publish(r->feed, data, size); /* too long: cannot be, they are ours */
+	if (r->opt.quiet)
+		return 0;
+	if (r->opt.json)
+		print_json(ox_record_json(data, size));
+	else
+		(void)ox_record_print(stdout, data, size); /* as above */
+	(void)fflush(stdout);
+	return 0;
+}
+
+static void say_ready(const struct run *r)
+{
+	const struct oomx_config *c = r->engine.config;
+	char hash[20];
+
+	(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->policy_hash);
+	if (r->opt.json && !r->opt.quiet)
+		print_json(json_pack("{ss si ss sb ss ss ss}", "type", "ready", "pid", (int)getpid(),
+				     "hook", ox_hook_name(c->hook), "enforce", r->opt.enforce,
+				     "policy", c->policy, "policy_hash", hash, "rss_mode",
+				     ox_rss_mode_name(c->rss_mode)));
+	else
+		ox_info("ready: policy %s (%s), hook %s, %s", c->policy, hash,
+			ox_hook_name(c->hook), r->opt.enforce ? "enforcing" : "watching only");
+	(void)fflush(stdout);
+}
+
+/* ---- setting up ------------------------------------------------------------------------------------------ */
+
+static int take_lock(struct run *r)
+{
+	int found = 0, err;
+	pid_t other = 0;
+
+	r->lock = ox_daemon_lock(&other);
+	if (r->lock == -EBUSY)
+		return ox_err_r(-EBUSY, "another oomx is running (process %d): 'oomx stop' ends it",
+				other);
+	if (r->lock < 0)
+		return r->lock;
+	err = ox_daemon_undo(&found);
+	if (found && !err)
+		ox_warn("undid what an oomx that was killed had left");
+	return err;
+}
+
+static int set_priorities(struct run *r)
+{
+	int map = ox_engine_map(&r->engine, "oomx_prio"), err = 0;
+	char cgroup[4096];
+	unsigned int i;
+	__s32 n;
+
+	for (i = 0; !err && i < r->opt.n_priorities; i++) {
+		/* parsed once already: cannot fail now */
+		(void)ox_parse_cgroup_s32(r->opt.priorities[i], OOMX_PRIO_MIN, OOMX_PRIO_MAX, cgroup,
+					  sizeof(cgroup), &n);
+		err = ox_priority_set(map, cgroup, n);
+	}
+	return err;
+}
+
+static int watch_fd(struct run *r, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &ev) ? ox_err_r(-errno, "epoll: %m") : 0;
+}
+
+static int set_up_loop(struct run *r)
+{
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGPIPE); /* a reader of our output that goes is no reason to */
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return ox_err_r(-errno, "sigprocmask: %m");
+	sigdelset(&set, SIGPIPE);
+	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	r->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (r->signals < 0 || r->epoll < 0)
+		return ox_err_r(-errno, "event loop: %m");
+	r->rings = ring_buffer__new(ox_engine_map(&r->engine, "oomx_vital"), on_record, r, NULL);
+	if (!r->rings ||
+	    ring_buffer__add(r->rings, ox_engine_map(&r->engine, "oomx_bulk"), on_record, r))
+		return ox_err_r(-errno, "cannot read the event rings: %m");
+	err = ox_feed_new(OX_SOCK, BACKLOG_BYTES, &r->feed);
+	if (err)
+		return ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err));
+	err = watch_fd(r, r->signals);
+	if (!err)
+		err = watch_fd(r, ring_buffer__epoll_fd(r->rings));
+	return err ?: watch_fd(r, ox_feed_fd(r->feed));
+}
+
+static int start_responder(struct run *r)
+{
+	int err = ox_responder_start(&r->responder, &r->engine);
+
+	if (err)
+		return err;
+	ox_engine_arm(&r->engine, r->responder.pid);
+	return watch_fd(r, r->responder.pidfd);
+}
+
+static int protect_self(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "-1000", 5) != 5)
+		ox_warn("cannot protect itself from the OOM killer (%m), ignoring");
+	return 0;
+}
+
+static int set_up(struct run *r)
+{
+	__u32 rss_mode = 0;
+	int err = ox_policy_load(r->opt.policy, &r->policy);
+
+	if (err)
+		return err;
+	err = take_lock(r);
+	if (!err && r->opt.enforce)
+		err = ox_sysctl_check();
+	if (!err)
+		err = ox_calibrate(&rss_mode);
+	if (!err)
+		err = ox_engine_load(&r->engine, r->opt.hook, &r->policy, rss_mode);
+	if (!err)
+		err = set_priorities(r);
+	if (!err)
+		err = protect_self();
+	if (!err)
+		err = set_up_loop(r);
+	if (!err)
+		err = ox_engine_pin(&r->engine);
+	if (!err)
+		err = ox_engine_attach(&r->engine);
+	if (!err && r->opt.enforce)
+		err = start_responder(r);
+	return err;
+}
+
+static void tear_down(struct run *r)
+{
+	ox_engine_disarm(&r->engine);
+	if (r->responder.pid > 0)
+		ox_responder_stop(&r->responder, &r->engine);
+	ring_buffer__free(r->rings);
+	ox_feed_free(r->feed);
+	ox_engine_done(&r->engine);
+	ox_policy_done(&r->policy);
+	if (r->signals >= 0)
+		(void)close(r->signals);
+	if (r->epoll >= 0)
+		(void)close(r->epoll);
+	if (r->lock >= 0)
+		(void)close(r->lock); /* only now may another start */
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------- */
+
+/* It died: everything it raised is put back by us, and a new one takes over. */
+static int replace_responder(struct run *r)
+{
+	ox_engine_disarm(&r->engine);
+	(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->responder.pidfd, NULL);
+	ox_responder_stop(&r->responder, &r->engine);
+	if (!r->lives)
+		return ox_err_r(0, "the responder keeps dying: watching only from now on");
+	r->lives--;
+	ox_warn("the responder died: starting another");
+	if (start_responder(r))
+		ox_err("no responder: watching only from now on");
+	return 0;
+}
+
+static int serve(struct run *r)
+{
+	struct epoll_event ev[8];
+	int i, n, err = 0;
+
+	while (!err) {
+		n = epoll_wait(r->epoll, ev, 8, -1);
+		if (n < 0 && errno != EINTR)
+			return ox_err_r(-errno, "epoll: %m");
+		for (i = 0; i < n && !err; i++) {
+			if (ev[i].data.fd == r->signals)
+				return 0;
+			if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings))
+				(void)ring_buffer__consume(r->rings); /* on_record never fails */
+			else if (ev[i].data.fd == ox_feed_fd(r->feed))
+				err = ox_feed_work(r->feed);
+			else if (ev[i].data.fd == r->responder.pidfd)
+				err = replace_responder(r);
+		}
+	}
+	return err;
+}
+
+int ox_cmd_run(int argc, char **argv)
+{
+	struct run r = { .epoll = -1, .signals = -1, .lock = -1, .lives = RESPONDER_LIVES,
+			 .responder = { .pid = -1, .pidfd = -1, .control = -1 } };
+	int err = parse_options(argc, argv, &r.opt);
+
+	if (err >= 0)
+		return err;
+	err = ox_need_root("run");
+	if (err)
+		return err;
+	err = set_up(&r);
+	if (!err) {
+		say_ready(&r);
+		err = serve(&r);
+		(void)ring_buffer__consume(r.rings); /* the last words */
+	}
+	tear_down(&r);
+	return ox_exit_status(err);
+}

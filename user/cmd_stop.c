@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* oomx stop: ends the running one and takes back what any, even a dead one, has left. */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cmd.h"
+#include "daemon.h"
+#include "exit.h"
+#include "log.h"
+
+#define STOP_MS 30000 /* detaching waits for the kernel's grace periods */
+#define KILL_MS 5000
+
+static const char usage[] =
+	"Usage: oomx stop\n"
+	"\n"
+	"Ends the running oomx and undoes all it did: programs detached, raised\n"
+	"oom_score_adj put back, pinned maps removed. Undoes what a killed one left, too.\n";
+
+static int wait_gone(int pidfd, int ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, ms);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int end_daemon(pid_t pid)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : ox_err_r(-errno, "cannot reach process %d: %m", pid);
+	if (ox_daemon_pid() != pid) /* it ended while we opened it, and the id may be another's */
+		return 0;
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0) && errno != ESRCH)
+		return ox_err_r(-errno, "cannot end process %d: %m", pid);
+	if (!wait_gone(pidfd, STOP_MS))
+		return 0;
+	ox_warn("process %d does not end, killing it", pid);
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
+		return ox_err_r(-errno, "cannot kill process %d: %m", pid);
+	return wait_gone(pidfd, KILL_MS) ?
+		       ox_err_r(-ETIMEDOUT, "process %d cannot be killed", pid) : 0;
+}
+
+int ox_cmd_stop(int argc, char **argv)
+{
+	static const struct option table[] = { { "help", no_argument, NULL, 'h' }, {} };
+	int found = 0, err = 0, c;
+	pid_t pid;
+
+	optind = 0; /* start anew: the caller has parsed its own options */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
+		if (c != 'h')
+			return ox_err_r(OX_EXIT_USAGE, "stop: no option '%s', see --help",
+					argv[optind - 1]);
+		return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+	}
+	if (optind < argc)
+		return ox_err_r(OX_EXIT_USAGE, "stop: what is '%s'? See --help", argv[optind]);
+	c = ox_need_root("stop");
+	if (c)
+		return c;
+	pid = ox_daemon_pid();
+	if (pid > 0)
+		err = end_daemon(pid);
+	if (err)
+		return OX_EXIT_FAILURE;
+	err = ox_daemon_undo(&found);
+	if (err)
+		return OX_EXIT_FAILURE;
+	if (pid <= 0 && !found)
+		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running, and none has left anything");
+	return OX_EXIT_OK;
+}
