@@ -12,7 +12,7 @@ QEMU_MIN=10
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
-# The cache holds 400 MB that outlive the tree: it is shared by all checkouts.
+# The cache holds 700 MB that outlive the tree: it is shared by all checkouts.
 cache_dir() {
 	if [ -n "${OOMX_VM_CACHE:-}" ]; then
 		realpath -m "$OOMX_VM_CACHE"
@@ -50,8 +50,7 @@ have_item() {
 	esac
 }
 
-# Where the daemon lies in the unpacked package: Debian 12's C program in
-# lib/qemu, Debian 13's Rust program in libexec.
+# Where the daemon lies in the unpacked package.
 virtiofsd_path() {
 	local f
 	for f in "$1"/virtiofsd/usr/lib/qemu/virtiofsd "$1"/virtiofsd/usr/libexec/virtiofsd; do

@@ -18,6 +18,7 @@ build_initramfs() {
 		echo "$image"
 		return 0
 	fi
+	find "$dir" -maxdepth 1 -name 'build.*' -mtime +0 -exec rm -rf {} +
 	tmp=$(mktemp -d "$dir/build.XXXXXX")
 	mkdir -p "$tmp"/root/{bin,dev,proc,sys,modules,guest,host,rw,new}
 	cp /bin/busybox "$tmp/root/bin/busybox"

@@ -41,9 +41,10 @@ done <"$work/paths"
 bind_ro "$work/control" "$share/control"
 
 export LD_LIBRARY_PATH=$libraries
-# Debian 12 has the C program, Debian 13 the Rust one.
-if [[ $virtiofsd == */libexec/* ]]; then
-	exec "$virtiofsd" --socket-path="$work/fs.sock" --shared-dir="$share" \
+# Debian 12 has the C program, Debian 13 the Rust one, with other options.
+if "$virtiofsd" --help 2>&1 | grep -q -e --shared-dir; then
+	# An announced submount is an automount point, which overlayfs refuses as a layer.
+	exec "$virtiofsd" --socket-path="$work/fs.sock" --shared-dir="$share" --no-announce-submounts \
 		--cache=always --sandbox=chroot --inode-file-handles=never --log-level=error
 fi
 exec "$virtiofsd" -f --socket-path="$work/fs.sock" -o source="$share" \
