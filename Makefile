@@ -135,8 +135,10 @@ $(O)/tests/suite_%: $(O)/tests/suites/suite_%.o $(SUITE_LIB) $(O)/liboomx.a
 .PHONY: tests
 tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF)
 
-unit: $(UNIT:%=$(O)/tests/unit/%)
-	$(Q)scripts/run-unit $^
+unit-programs: $(UNIT:%=$(O)/tests/unit/%)
+
+unit: unit-programs
+	$(Q)scripts/run-unit $(UNIT:%=$(O)/tests/unit/%)
 
 test-vm: ready
 	$(Q)$(MAKE) --no-print-directory tests
@@ -174,6 +176,6 @@ clean:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: all help deps run test unit test-bpf test-vm acceptance bench lint install clean
+.PHONY: all help deps run test unit unit-programs test-bpf test-vm acceptance bench lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

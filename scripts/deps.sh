@@ -81,6 +81,7 @@ missing() {
 		libelf libelf-dev
 		zlib zlib1g-dev
 		jansson libjansson-dev
+		nettle nettle-dev
 		cmocka libcmocka-dev
 	END
 	[ -e /usr/include/stdio.h ] || printf 'libc6-dev\tlibc6-dev\n'

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Finds the tools and libraries of the build, checks their minimum versions, writes make variables.
+# shellcheck disable=SC2086 # a list of packages is words
 set -eu
 out=$1
 die() {

@@ -66,7 +66,7 @@ static int remove_tree(const char *path, int depth, int *ret_found)
 	DIR *dir = opendir(path);
 	struct dirent *d;
 	char sub[512];
-	int err = 0;
+	int err = 0, last;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
@@ -79,9 +79,10 @@ static int remove_tree(const char *path, int depth, int *ret_found)
 		if (!unlink(sub))
 			continue;
 		if (errno == EISDIR && depth < 4)
-			err = remove_tree(sub, depth + 1, ret_found) ?: err;
+			last = remove_tree(sub, depth + 1, ret_found);
 		else
-			err = ox_err_r(-errno, "cannot remove %s: %m", sub);
+			last = ox_err_r(-errno, "cannot remove %s: %m", sub);
+		err = last ? last : err;
 	}
 	(void)closedir(dir); /* read only */
 	if (rmdir(path) && !err)

@@ -67,6 +67,10 @@ const char *ox_abstain_text(__u32 reason);
 
 /* ---- the parts, for other readers of names and times --------------------------------------- */
 
+/* As in the events. The caller owns the one reference; NULL: no memory. */
+json_t *ox_who_json(const struct oomx_who *w);
+json_t *ox_facts_json(const struct oomx_facts *f);
+
 /*
  * Up to `n` bytes of `s`, or to its first NUL, as valid UTF-8, ended by NUL: each byte that is
  * not part of a well-formed sequence becomes U+FFFD, and with `printable` control characters

@@ -81,7 +81,7 @@ static void put_path(struct object *o, const char *key, const char *leaf_first)
 		put_bytes(o, key, path, sizeof(path));
 }
 
-static json_t *who_json(const struct oomx_who *w)
+json_t *ox_who_json(const struct oomx_who *w)
 {
 	struct object o = object_new();
 
@@ -95,7 +95,7 @@ static json_t *who_json(const struct oomx_who *w)
 	return object_done(&o);
 }
 
-static json_t *facts_json(const struct oomx_facts *f)
+json_t *ox_facts_json(const struct oomx_facts *f)
 {
 	struct object o = object_new();
 
@@ -144,7 +144,7 @@ static void put_common(struct object *o, const struct oomx_rec_hdr *hdr)
 
 static void put_oom(struct object *o, const struct oomx_rec_oom *r)
 {
-	put(o, "trigger", who_json(&r->trigger));
+	put(o, "trigger", ox_who_json(&r->trigger));
 	put(o, "domain", json_string(r->domain_id ? "memcg" : "global"));
 	put_u64(o, "domain_id", r->domain_id);
 	if (r->domain_id)
@@ -181,7 +181,7 @@ static void put_kill(struct object *o, const struct oomx_rec_kill *r)
 	char hash[16 + 1];
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)r->policy_hash); /* fits */
-	put(o, "victim", who_json(&r->victim));
+	put(o, "victim", ox_who_json(&r->victim));
 	put_score(o, "badness", r->badness);
 	put_score(o, "points", r->points);
 	put_bool(o, "group", r->group);
@@ -196,7 +196,7 @@ static void put_kill(struct object *o, const struct oomx_rec_kill *r)
 	put_bytes(o, "policy", r->policy, sizeof(r->policy));
 	put(o, "policy_hash", json_string(hash));
 	put(o, "would", would_json(r));
-	put(o, "facts", facts_json(&r->facts));
+	put(o, "facts", ox_facts_json(&r->facts));
 }
 
 static void put_freed(struct object *o, const struct oomx_rec_freed *r)
@@ -243,7 +243,7 @@ static json_t *candidate_json(const struct oomx_candidate *c)
 	put_u64(&o, "start_ns", c->start_ns);
 	put_score(&o, "badness", c->badness);
 	put_score(&o, "points", c->points);
-	put(&o, "facts", facts_json(&c->facts));
+	put(&o, "facts", ox_facts_json(&c->facts));
 	return object_done(&o);
 }
 

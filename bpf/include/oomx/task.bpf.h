@@ -12,7 +12,8 @@
 
 /* container_of() over a field whose offset the running kernel decides */
 #define ox_task_of_thread(n)                                                                       \
-	((struct task_struct *)((char *)(n) - bpf_core_field_offset(struct task_struct, thread_node)))
+	((struct task_struct *)((char *)(n) -                                                      \
+				bpf_core_field_offset(struct task_struct, thread_node)))
 #define ox_task_of_tasks(n)                                                                        \
 	((struct task_struct *)((char *)(n) - bpf_core_field_offset(struct task_struct, tasks)))
 
