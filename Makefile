@@ -10,6 +10,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 
+.DEFAULT_GOAL := all
 Q := $(if $(V),,@)
 msg = @$(if $(V),true,printf '  %-8s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))')
 

@@ -66,6 +66,7 @@ struct run {
 	int signals;
 	int lock;
 	unsigned int lives;
+	__u64 lost; /* event records, as last told */
 };
 
 /* ---- arguments --------------------------------------------------------------------------------------- */
@@ -192,6 +193,20 @@ static void say_ready(const struct run *r)
 		ox_info("ready: policy %s (%s), hook %s, %s", c->policy, hash,
 			ox_hook_name(c->hook), r->opt.enforce ? "enforcing" : "watching only");
 	(void)fflush(stdout);
+}
+
+/* The kernel side counts what found no room in its rings; people are told, once a loss. */
+static void tell_losses(struct run *r)
+{
+	__u64 lost = 0;
+	unsigned int i;
+
+	for (i = 0; i < OOMX_REC_MAX; i++)
+		lost += r->engine.stats->dropped[i];
+	if (lost != r->lost)
+		ox_warn("%llu event records lost so far: read too slowly, 'oomx status' says which",
+			(unsigned long long)lost);
+	r->lost = lost;
 }
 
 /* ---- setting up ------------------------------------------------------------------------------------------ */
@@ -360,12 +375,14 @@ static int serve(struct run *r)
 		for (i = 0; i < n && !err; i++) {
 			if (ev[i].data.fd == r->signals)
 				return 0;
-			if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings))
+			if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings)) {
 				(void)ring_buffer__consume(r->rings); /* on_record never fails */
-			else if (ev[i].data.fd == ox_feed_fd(r->feed))
+				tell_losses(r);
+			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {
 				err = ox_feed_work(r->feed);
-			else if (ev[i].data.fd == r->responder.pidfd)
+			} else if (ev[i].data.fd == r->responder.pidfd) {
 				err = replace_responder(r);
+			}
 		}
 	}
 	return err;

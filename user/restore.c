@@ -12,6 +12,8 @@
 
 #include "cleanup.h"
 
+#define VALUE_MAX 256
+
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; the comm before it may hold anything. */
 static int start_ticks(int dir, __u64 *ret)
 {
@@ -116,17 +118,28 @@ int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
 
 unsigned int ox_restore_all(int map)
 {
-	struct oomx_raised r;
-	__u32 pid, next;
+	/* another version's entries may be longer; they begin like ours */
+	union {
+		struct oomx_raised r;
+		char room[VALUE_MAX];
+	} value;
+	struct bpf_map_info info = {};
+	__u32 pid, next, len = sizeof(info);
 	unsigned int failed = 0;
-	bool more = !bpf_map_get_next_key(map, NULL, &next);
+	bool more;
+	int err;
 
+	if (bpf_map_get_info_by_fd(map, &info, &len) || info.key_size != sizeof(pid) ||
+	    info.value_size < sizeof(value.r) || info.value_size > VALUE_MAX)
+		return 1;
+	more = !bpf_map_get_next_key(map, NULL, &next);
 	while (more) {
 		pid = next;
 		more = !bpf_map_get_next_key(map, &pid, &next);
-		if (bpf_map_lookup_elem(map, &pid, &r))
+		if (bpf_map_lookup_elem(map, &pid, &value))
 			continue;
-		if (ox_restore_one(map, pid, &r) && ox_restore_one(map, pid, &r) != -ESRCH)
+		err = ox_restore_one(map, pid, &value.r);
+		if (err && err != -ESRCH)
 			failed++;
 	}
 	return failed;
