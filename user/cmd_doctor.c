@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* oomx doctor: what this machine offers, and which hook would be used. Nothing is enforced. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <jansson.h>
+
+#include "bpflog.h"
+#include "calibrate.h"
+#include "cmd.h"
+#include "doctor.h"
+#include "engine.h"
+#include "exit.h"
+#include "log.h"
+#include "policy.h"
+#include "record.h"
+
+static const char usage[] =
+	"Usage: oomx doctor [--json]\n"
+	"\n"
+	"Says what this machine offers, what is missing and what to do about it, and which\n"
+	"hook 'oomx run' would use. Loads and attaches the programs for a moment; changes\n"
+	"nothing. Exit status 0 if oomx can watch here, 4 if not, 3 if not permitted.\n"
+	"\n"
+	"  -j, --json  as one JSON object\n"
+	"  -h, --help  print this\n";
+
+struct verdict {
+	bool observe;
+	bool nominate;
+	char not_observe[OX_CHECK_LEN]; /* why not */
+	char not_nominate[OX_CHECK_LEN];
+	bool sysctls; /* can be read */
+};
+
+/* ---- hooks --------------------------------------------------------------------------------------- */
+
+/* Attaches all: 0, or -errno and the one that cannot be. Links end with the engine. */
+static int attach(struct ox_engine *e, char *why, size_t size)
+{
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	int err;
+
+	bpf_object__for_each_program(prog, e->obj) {
+		ox_bpflog_clear();
+		if (e->n_links == OX_ENGINE_LINKS)
+			return -E2BIG;
+		link = bpf_program__attach(prog);
+		if (!link) {
+			err = -errno;
+			(void)snprintf(why, size, "%s cannot be attached to %s: %s",
+				       bpf_program__name(prog), bpf_program__section_name(prog),
+				       strerror(-err)); /* cut is fine */
+			return err;
+		}
+		e->links[e->n_links++] = link;
+	}
+	return 0;
+}
+
+/* Loads and attaches it as `oomx run` would, without ever arming it. */
+static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *policy,
+		     __u32 rss_mode, char why[OX_CHECK_LEN])
+{
+	static const char *const names[] = { [OOMX_HOOK_OBSERVE] = "hook observe",
+					     [OOMX_HOOK_NOMINATE] = "hook nominate" };
+	struct ox_engine e = {};
+	unsigned int n;
+	int err = ox_engine_load(&e, hook, policy, rss_mode);
+
+	if (err)
+		(void)snprintf(why, OX_CHECK_LEN, "its programs cannot be loaded: %s",
+			       err == -EPERM ? "not permitted" : strerror(-err));
+	else
+		err = attach(&e, why, OX_CHECK_LEN);
+	n = e.n_links;
+	ox_engine_done(&e);
+	if (err)
+		ox_check_cure(ox_check_add(c, names[hook], OX_CHECK_MISSING, "%s", why),
+			      "see btf, ftrace and lockdown above; the kernel's own words are on "
+			      "standard error");
+	else
+		(void)ox_check_add(c, names[hook], OX_CHECK_OK,
+				   "%u programs loaded, attached and detached", n);
+	return !err;
+}
+
+static void check_hooks(struct ox_checks *c, struct verdict *v)
+{
+	struct ox_policy policy = {};
+	__u32 rss_mode = 0;
+	int err = ox_calibrate(&rss_mode);
+
+	if (err) {
+		ox_check_cure(ox_check_add(c, "rss_mode", OX_CHECK_MISSING,
+					   "cannot be calibrated against oom_badness(): %s",
+					   strerror(-err)),
+			      "see btf, ftrace and lockdown above");
+		(void)snprintf(v->not_observe, OX_CHECK_LEN, "rss_mode cannot be calibrated");
+		memcpy(v->not_nominate, v->not_observe, OX_CHECK_LEN);
+		return;
+	}
+	(void)ox_check_add(c, "rss_mode", OX_CHECK_OK, "%s: what this kernel's oom_badness() reads",
+			   ox_rss_mode_name(rss_mode));
+	err = ox_policy_load("kernel", &policy);
+	if (err) {
+		(void)snprintf(v->not_observe, OX_CHECK_LEN, "its own policy cannot be loaded");
+		memcpy(v->not_nominate, v->not_observe, OX_CHECK_LEN);
+		return;
+	}
+	v->observe = try_hook(c, OOMX_HOOK_OBSERVE, &policy, rss_mode, v->not_observe);
+	v->nominate = try_hook(c, OOMX_HOOK_NOMINATE, &policy, rss_mode, v->not_nominate);
+	ox_policy_done(&policy);
+	(void)ox_check_add(c, "memory.events", OX_CHECK_OK,
+			   "oom_kill counts as always: with both hooks the kernel itself kills");
+}
+
+/* ---- printing ------------------------------------------------------------------------------------ */
+
+static const char *for_enforcing(const struct verdict *v)
+{
+	return v->nominate && v->sysctls ? "nominate" : NULL;
+}
+
+static const char *for_watching(const struct verdict *v)
+{
+	return v->observe ? "observe" : NULL;
+}
+
+static const char *not_enforcing_because(const struct verdict *v)
+{
+	return v->nominate ? "a setting of vm.* cannot be read" : v->not_nominate;
+}
+
+static json_t *text_or_null(const char *s)
+{
+	char clean[3 * OX_CHECK_LEN + 1];
+
+	if (!s || !*s)
+		return json_null();
+	return json_string(ox_utf8_clean(s, strlen(s), /* printable= */ false, clean, sizeof(clean)));
+}
+
+static int print_json(const struct ox_checks *c, const struct verdict *v)
+{
+	json_t *list = json_array(), *o;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < c->n; i++)
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:o}", "name", c->check[i].name, "state",
+					ox_check_state_name(c->check[i].state), "found",
+					text_or_null(c->check[i].found), "cure",
+					text_or_null(c->check[i].cure)));
+	o = json_pack("{s:o, s:{s:b, s:b}, s:o, s:o, s:o}", "checks", list, "hooks", "observe",
+		      v->observe, "nominate", v->nominate, "enforce",
+		      text_or_null(for_enforcing(v)), "watch", text_or_null(for_watching(v)),
+		      "why_not", text_or_null(!v->observe ? v->not_observe :
+					      for_enforcing(v) ? NULL : not_enforcing_because(v)));
+	err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
+	json_decref(o);
+	return err || putchar('\n') == EOF || fflush(stdout) ?
+		       ox_err_r(OX_EXIT_FAILURE, "cannot write") : OX_EXIT_OK;
+}
+
+static int print_text(const struct ox_checks *c, const struct verdict *v)
+{
+	char clean[3 * OX_CHECK_LEN + 1];
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct ox_check *k = &c->check[i];
+
+		printf("%-8s %-26s %s\n", ox_check_state_name(k->state), k->name,
+		       ox_utf8_clean(k->found, OX_CHECK_LEN, /* printable= */ true, clean,
+				     sizeof(clean)));
+		if (*k->cure)
+			printf("%-8s %-26s -> %s\n", "", "", k->cure);
+	}
+	printf("\nhook that would be used: %s for --enforce, %s otherwise",
+	       for_enforcing(v) ?: "none", for_watching(v) ?: "none");
+	if (!for_enforcing(v))
+		printf("; not nominate, because %s", not_enforcing_because(v));
+	if (!v->observe)
+		printf("; not observe, because %s", v->not_observe);
+	return putchar('\n') == EOF || fflush(stdout) ?
+		       ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
+}
+
+static bool sysctls_readable(const struct ox_checks *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++)
+		if (!strncmp(c->check[i].name, "vm.", 3) && c->check[i].state == OX_CHECK_MISSING)
+			return false;
+	return true;
+}
+
+int ox_cmd_doctor(int argc, char **argv)
+{
+	static const struct option table[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	struct ox_checks checks = {};
+	struct verdict v = {};
+	bool json = false;
+	int c;
+
+	optind = 0; /* start anew: the caller has parsed its own options */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
+		if (c == 'h')
+			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
+									    OX_EXIT_OK;
+		if (c != 'j')
+			return ox_err_r(OX_EXIT_USAGE, "doctor: no option '%s', see --help",
+					argv[optind - 1]);
+		json = true;
+	}
+	if (optind < argc)
+		return ox_err_r(OX_EXIT_USAGE, "doctor: what is '%s'? See --help", argv[optind]);
+	c = ox_need_root("doctor");
+	if (c)
+		return c;
+	(void)ox_check_add(&checks, "permission", OX_CHECK_OK, "root, or the capabilities that count");
+	ox_doctor_machine(&checks);
+	check_hooks(&checks, &v);
+	ox_doctor_rivals(&checks);
+	v.sysctls = sysctls_readable(&checks);
+	c = json ? print_json(&checks, &v) : print_text(&checks, &v);
+	return c ?: v.observe ? OX_EXIT_OK : OX_EXIT_UNFIT_KERNEL;
+}
