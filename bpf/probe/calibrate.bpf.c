@@ -14,14 +14,6 @@ struct {
 	__type(value, struct oomx_calibration);
 } oomx_calibration SEC(".maps");
 
-static __always_inline s64 ox_pages(struct mm_struct *mm, u32 mode, u32 n_cpus)
-{
-	s64 v[4] = {};
-
-	ox_rss_read(mm, v, mode, n_cpus);
-	return v[0] + v[1] + v[2] + v[3] + ox_pgtable_pages(mm);
-}
-
 SEC("fexit/oom_badness")
 int BPF_PROG(ox_calibrate, struct task_struct *p, unsigned long totalpages, long ret)
 {
@@ -34,8 +26,8 @@ int BPF_PROG(ox_calibrate, struct task_struct *p, unsigned long totalpages, long
 		return 0;
 	c->atomic = ox_rss_is_atomic();
 	c->kernel = ret;
-	c->approx = ox_pages(f.mm, OOMX_RSS_APPROX, c->n_cpus);
-	c->sum = ox_pages(f.mm, OOMX_RSS_SUM, c->n_cpus);
+	c->approx = ox_mm_pages(f.mm, OOMX_RSS_APPROX, c->n_cpus);
+	c->sum = ox_mm_pages(f.mm, OOMX_RSS_SUM, c->n_cpus);
 	c->seen++;
 	return 0;
 }

@@ -91,4 +91,13 @@ static __always_inline u64 ox_pgtable_pages(struct mm_struct *mm)
 	return (u64)BPF_CORE_READ(mm, pgtables_bytes.counter) >> OX_PAGE_SHIFT;
 }
 
+/* What a kill would free: oom_badness() before oom_score_adj (mm/oom_kill.c, 6.1 to 7.3) */
+static __always_inline s64 ox_mm_pages(struct mm_struct *mm, u32 mode, u32 n_cpus)
+{
+	s64 v[4] = {};
+
+	ox_rss_read(mm, v, mode, n_cpus);
+	return v[0] + v[1] + v[2] + v[3] + ox_pgtable_pages(mm);
+}
+
 #endif

@@ -177,8 +177,9 @@ static __noinline int ox_watch_emit_kill(struct ox_seat *s, struct task_struct *
 static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_seat *s)
 {
 	struct mm_struct *mm = BPF_CORE_READ(t, mm);
+	struct oomx_config *cfg = ox_config();
 	struct ox_victim *v;
-	u64 key = (u64)mm, pages;
+	u64 key = (u64)mm;
 	bool chosen;
 
 	if (!ox_now.in_kill || !mm)
@@ -196,18 +197,7 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	chosen = ox_now.chosen_pid == ox_now.wanted_pid;
 	ox_watch_emit_kill(s, t, mm, ox_now.enforced && chosen && !ox_now.abstained);
 	ox_now.n_kills++;
-	pages = ox_pgtable_pages(mm);
-	{
-		struct oomx_config *cfg = ox_config();
-		s64 rss[4] = {};
-		int i;
-
-		if (cfg)
-			ox_rss_read(mm, rss, cfg->rss_mode, cfg->n_cpus);
-		for (i = 0; i < 4; i++)
-			pages += rss[i];
-	}
-	ox_watch_remember(s, t, key, pages);
+	ox_watch_remember(s, t, key, cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0);
 }
 
 static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
