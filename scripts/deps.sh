@@ -5,7 +5,7 @@
 # what is missing. "deps.sh --check" only prints what is missing: exit status 1
 # if anything is, 0 if nothing is; it needs neither network nor root.
 set -eu -o pipefail
-export LC_ALL=C
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck disable=SC1091 # found by path at run time
