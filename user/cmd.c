@@ -49,8 +49,8 @@ int ox_need_root(const char *command)
 	if (has_cap(c, CAP_SYS_ADMIN) || (has_cap(c, CAP_BPF) && has_cap(c, CAP_PERFMON)))
 		return OX_EXIT_OK;
 	if (geteuid())
-		return ox_err_r(OX_EXIT_NOT_PERMITTED, "%s: not permitted: run as root (sudo oomx %s)",
-				command, command);
+		return ox_err_r(OX_EXIT_NOT_PERMITTED,
+				"%s: not permitted: run as root (sudo oomx %s)", command, command);
 	return ox_err_r(OX_EXIT_NOT_PERMITTED,
 			"%s: root, but without CAP_BPF and CAP_PERFMON: leave the container, or "
 			"give it both", command);

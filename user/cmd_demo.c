@@ -81,8 +81,8 @@ static int may_run(const struct options *opt)
 
 	if (access(MARKER, F_OK) && !opt->i_know)
 		return ox_err_r(OX_EXIT_USAGE,
-				"demo: runs a cgroup out of memory, so only in a test machine: 'make run' "
-				"starts one (it has " MARKER "); elsewhere --i-know insists");
+				"demo: runs a cgroup out of memory, so only in a test machine, which "
+				"has " MARKER ": 'make run' starts one. --i-know insists");
 	err = ox_need_root("demo");
 	if (err)
 		return err;
@@ -93,7 +93,7 @@ static int may_run(const struct options *opt)
 	return 0;
 }
 
-/* ---- what came of it --------------------------------------------------------------------------------- */
+/* ---- what came of it ------------------------------------------------------------------------- */
 
 static bool survived(const struct ox_demo_round *r, enum ox_demo_role role)
 {
@@ -118,9 +118,9 @@ static void print_fate(const struct ox_demo_fate *f)
 	if (f->signal)
 		(void)snprintf(text, sizeof(text), "DIED at %u MiB", f->mib);
 	else
-		(void)snprintf(text, sizeof(text), "%s, %u MiB", f->finished ? "lived" : "unfinished",
-			       f->mib);
-	printf(" %-16s", text);
+		(void)snprintf(text, sizeof(text), "%s, %u MiB",
+			       f->finished ? "lived" : "unfinished", f->mib);
+	printf(" %-18s", text);
 }
 
 static void print_row(const char *title, const struct ox_demo_round *r,
@@ -147,7 +147,7 @@ static void print_table(const struct ox_demo_round *alone, const struct ox_demo_
 	for (i = 0; i < _OX_DEMO_MAX; i++) {
 		(void)snprintf(title, sizeof(title), "%s (%u MiB)", ox_demo_parts[i].name,
 			       ox_demo_parts[i].mib);
-		printf(" %-16s", title);
+		printf(" %-18s", title);
 	}
 	printf(" %-18s %s\n", "decided by", "latency");
 	print_row("the kernel alone", alone, NULL);
@@ -171,7 +171,7 @@ static void print_events(const struct ox_demo_daemon *d, const void *kill, size_
 	json_decref(o);
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 /* For ox_demo_play(): takes the events, until a victim's memory is gone. */
 static bool seen(void *arg)
@@ -243,8 +243,8 @@ int ox_cmd_demo(int argc, char **argv)
 	err = play_alone(&alone);
 	first = !err && kernel_took_database(&alone);
 	if (!first && !opt.keep_going)
-		return ox_err_r(OX_EXIT_FAILURE, "demo: the kernel alone did not kill the database: "
-						 "there is nothing to show");
+		return ox_err_r(OX_EXIT_FAILURE,
+				"demo: the kernel alone did not kill the database: nothing to show");
 	err = play_with(&with, &kill);
 	second = !err && oomx_took_batch(&with, kill.hdr.type ? &kill.kill : NULL);
 	if (!err)

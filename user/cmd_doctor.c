@@ -35,7 +35,7 @@ struct verdict {
 	bool sysctls; /* can be read */
 };
 
-/* ---- hooks --------------------------------------------------------------------------------------- */
+/* ---- hooks ----------------------------------------------------------------------------------- */
 
 /* Attaches all: 0, or -errno and the one that cannot be. Links end with the engine. */
 static int attach(struct ox_engine *e, char *why, size_t size)
@@ -118,7 +118,7 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 			   "oom_kill counts as always: with both hooks the kernel itself kills");
 }
 
-/* ---- printing ------------------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static const char *for_enforcing(const struct verdict *v)
 {
@@ -141,7 +141,8 @@ static json_t *text_or_null(const char *s)
 
 	if (!s || !*s)
 		return json_null();
-	return json_string(ox_utf8_clean(s, strlen(s), /* printable= */ false, clean, sizeof(clean)));
+	(void)ox_utf8_clean(s, strlen(s), /* printable= */ false, clean, sizeof(clean));
+	return json_string(clean);
 }
 
 static int print_json(const struct ox_checks *c, const struct verdict *v)
@@ -175,11 +176,11 @@ static int print_text(const struct ox_checks *c, const struct verdict *v)
 	for (i = 0; i < c->n; i++) {
 		const struct ox_check *k = &c->check[i];
 
-		printf("%-8s %-26s %s\n", ox_check_state_name(k->state), k->name,
+		printf("%-8s %-27s %s\n", ox_check_state_name(k->state), k->name,
 		       ox_utf8_clean(k->found, OX_CHECK_LEN, /* printable= */ true, clean,
 				     sizeof(clean)));
 		if (*k->cure)
-			printf("%-8s %-26s -> %s\n", "", "", k->cure);
+			printf("%-8s %-27s -> %s\n", "", "", k->cure);
 	}
 	printf("\nhook that would be used: %s for --enforce, %s otherwise",
 	       for_enforcing(v) ?: "none", for_watching(v) ?: "none");
@@ -229,7 +230,8 @@ int ox_cmd_doctor(int argc, char **argv)
 	c = ox_need_root("doctor");
 	if (c)
 		return c;
-	(void)ox_check_add(&checks, "permission", OX_CHECK_OK, "root, or the capabilities that count");
+	(void)ox_check_add(&checks, "permission", OX_CHECK_OK,
+			   "root, or the capabilities that count");
 	ox_doctor_machine(&checks);
 	check_hooks(&checks, &v);
 	ox_doctor_rivals(&checks);

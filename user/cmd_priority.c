@@ -39,9 +39,10 @@ struct args {
 	bool json;
 	unsigned int n;
 	const char *word[3]; /* set CGROUP N */
+	__s32 priority;	     /* N */
 };
 
-/* ---- the map ------------------------------------------------------------------------------------- */
+/* ---- the map --------------------------------------------------------------------------------- */
 
 static bool is_gone(__u64 id)
 {
@@ -155,7 +156,7 @@ static int open_map(int *ret_status)
 	return fd;
 }
 
-/* ---- set, rm ------------------------------------------------------------------------------------- */
+/* ---- set, rm --------------------------------------------------------------------------------- */
 
 static int changed(void)
 {
@@ -167,14 +168,7 @@ static int changed(void)
 
 static int set(int map, const struct args *a)
 {
-	int err;
-	__s32 n;
-
-	if (ox_parse_s32(a->word[2], OOMX_PRIO_MIN, OOMX_PRIO_MAX, &n))
-		return ox_err_r(OX_EXIT_USAGE, "priority: '%s' is not a number from %d to %d",
-				a->word[2], OOMX_PRIO_MIN, OOMX_PRIO_MAX);
-	err = ox_priority_set(map, a->word[1], n);
-	return err ? ox_exit_status(err) : changed();
+	return ox_priority_set(map, a->word[1], a->priority) ? OX_EXIT_FAILURE : changed();
 }
 
 static int rm(int map, const struct args *a)
@@ -183,7 +177,7 @@ static int rm(int map, const struct args *a)
 	__u64 id = find_cgroup(a->word[1], &err);
 
 	if (!id)
-		return ox_exit_status(err);
+		return OX_EXIT_FAILURE;
 	err = bpf_map_delete_elem(map, &id);
 	if (err == -ENOENT)
 		return ox_err_r(OX_EXIT_FAILURE, "'%s' has no priority of its own", a->word[1]);
@@ -191,7 +185,7 @@ static int rm(int map, const struct args *a)
 			      strerror(-err)) : changed();
 }
 
-/* ---- get ----------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------- */
 
 /* What the kernel side would find for the cgroup, and where. *ret_from is "" for the default. */
 static int find_priority(int map, __u64 id, char path[PATH_MAX], char from[PATH_MAX],
@@ -234,7 +228,8 @@ static json_t *text_or_null(const char *s)
 
 	if (!s || !*s)
 		return json_null();
-	return json_string(ox_utf8_clean(s, strlen(s), /* printable= */ false, clean, sizeof(clean)));
+	(void)ox_utf8_clean(s, strlen(s), /* printable= */ false, clean, sizeof(clean));
+	return json_string(clean);
 }
 
 static const char *printable(const char *s, char clean[3 * PATH_MAX + 1])
@@ -250,7 +245,7 @@ static int get(int map, const struct args *a)
 	__u64 id = find_cgroup(a->word[1], &err);
 
 	if (!id)
-		return ox_exit_status(err);
+		return OX_EXIT_FAILURE;
 	err = find_priority(map, id, path, from, &p);
 	if (err)
 		return ox_err_r(OX_EXIT_FAILURE, "cannot look up '%s': %s", a->word[1],
@@ -271,7 +266,7 @@ static int get(int map, const struct args *a)
 	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 
-/* ---- list ---------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 struct entry {
 	__u64 id;
@@ -361,17 +356,18 @@ static int list(int map, const struct args *a)
 			printf("PRIORITY  CGROUP\n");
 		for (i = 0; i < n; i++)
 			if (e[i].path)
-				printf("%8d  %s\n", e[i].prio.priority, printable(e[i].path, clean));
+				printf("%8d  %s\n", e[i].prio.priority,
+				       printable(e[i].path, clean));
 			else
-				printf("%8d  (a cgroup that is gone, id %llu)\n", e[i].prio.priority,
-				       (unsigned long long)e[i].id);
+				printf("%8d  (a cgroup that is gone, id %llu)\n",
+				       e[i].prio.priority, (unsigned long long)e[i].id);
 		status = fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
 	}
 	entries_free(e, n);
 	return status;
 }
 
-/* ---- arguments ----------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -436,6 +432,9 @@ int ox_cmd_priority(int argc, char **argv)
 				a.n < actions[i].n_words ? "a word is missing" : "a word too many");
 	if (a.json && !actions[i].json)
 		return ox_err_r(OX_EXIT_USAGE, "priority %s: has no --json", a.word[0]);
+	if (a.n == 3 && ox_parse_s32(a.word[2], OOMX_PRIO_MIN, OOMX_PRIO_MAX, &a.priority))
+		return ox_err_r(OX_EXIT_USAGE, "priority: '%s' is not a number from %d to %d",
+				a.word[2], OOMX_PRIO_MIN, OOMX_PRIO_MAX);
 	map = open_map(&status);
 	return map < 0 ? status : actions[i].run(map, &a);
 }

@@ -18,6 +18,7 @@
 #include "engine.h"
 #include "exit.h"
 #include "log.h"
+#include "parse.h"
 #include "paths.h"
 #include "record.h"
 
@@ -103,7 +104,7 @@ static __s64 uptime(pid_t pid)
 {
 	char path[32], buf[1024], *p;
 	struct timespec now;
-	unsigned long long ticks;
+	__u64 ticks;
 	int field;
 	FILE *f;
 
@@ -118,7 +119,9 @@ static __s64 uptime(pid_t pid)
 		if (p)
 			p++;
 	}
-	if (!p || sscanf(p, "%llu", &ticks) != 1)
+	if (p)
+		p[strcspn(p, " ")] = '\0';
+	if (!p || ox_parse_u64(p, 0, INT64_MAX, &ticks))
 		return -1;
 	(void)clock_gettime(CLOCK_BOOTTIME, &now); /* cannot fail on Linux */
 	return now.tv_sec - (__s64)(ticks / sysconf(_SC_CLK_TCK));
@@ -144,8 +147,8 @@ static int read_status(struct status *s)
 				s->pid);
 	if (!err && s->config.abi != OOMX_ABI)
 		return ox_err_r(OX_EXIT_FAILURE,
-				"the running oomx (process %d) has ABI %u, this one %u: ask its own "
-				"binary", s->pid, s->config.abi, OOMX_ABI);
+				"the running oomx (process %d) has ABI %u, this one %u: use its own",
+				s->pid, s->config.abi, OOMX_ABI);
 	if (!err)
 		err = read_pinned("oomx_stats", &s->stats, sizeof(s->stats));
 	if (err)
@@ -168,7 +171,7 @@ static bool degraded(const struct status *s)
 	return enforcing(s) && !s->config.responder_pid;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_t *by_type(const __u64 v[OOMX_REC_MAX])
 {
@@ -176,7 +179,8 @@ static json_t *by_type(const __u64 v[OOMX_REC_MAX])
 	unsigned int i;
 
 	for (i = 1; i < OOMX_REC_MAX; i++)
-		(void)json_object_set_new(o, ox_record_type_name(i), json_integer((json_int_t)v[i]));
+		(void)json_object_set_new(o, ox_record_type_name(i),
+					  json_integer((json_int_t)v[i]));
 	return o;
 }
 
@@ -226,7 +230,7 @@ static int print_json(const struct status *s)
 		       ox_err_r(OX_EXIT_FAILURE, "cannot write the status") : OX_EXIT_OK;
 }
 
-/* ---- for people ---------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void print_duration(__s64 s)
 {
@@ -302,8 +306,6 @@ int ox_cmd_status(int argc, char **argv)
 	if (optind < argc)
 		return ox_err_r(OX_EXIT_USAGE, "status: what is '%s'? See --help", argv[optind]);
 	c = read_status(&s);
-	if (c == OX_EXIT_NOT_RUNNING && json)
-		(void)puts("{\"running\":false}"); /* the exit status says it, too */
 	if (c)
 		return c;
 	return json ? print_json(&s) : print_text(&s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* demo.h - the parts of `oomx demo`: a workload that does not fit its cgroup, and an oomx to judge it. */
+/* demo.h - the parts of `oomx demo`: a workload too large for its cgroup, and an oomx to judge. */
 #ifndef OX_DEMO_H
 #define OX_DEMO_H
 
@@ -12,7 +12,7 @@
 #define OX_DEMO_CGROUP "/oomx-demo"
 #define OX_DEMO_LIMIT_MIB 128
 
-/* ---- the workload: demo_play.c --------------------------------------------------------------------- */
+/* ---- the workload: demo_play.c --------------------------------------------------------------- */
 
 enum ox_demo_role { OX_DEMO_DATABASE, OX_DEMO_BATCH, OX_DEMO_HELPER, _OX_DEMO_MAX };
 
@@ -45,7 +45,7 @@ void ox_demo_cgroups_remove(void);
  */
 int ox_demo_play(struct ox_demo_round *r, bool (*over)(void *arg), void *arg);
 
-/* ---- `oomx run` as a child: demo_daemon.c ------------------------------------------------------------ */
+/* ---- `oomx run` as a child: demo_daemon.c ---------------------------------------------------- */
 
 #define OX_DEMO_RECORDS 64
 

@@ -116,15 +116,27 @@ int ox_demo_daemon_start(struct ox_demo_daemon *d)
 	return err;
 }
 
+static __u64 time_of(const void *rec)
+{
+	struct oomx_rec_hdr hdr;
+
+	memcpy(&hdr, rec, sizeof(hdr)); /* it has been checked: it has a header */
+	return hdr.ktime_ns;
+}
+
+/* In the order in which they happened: they come from two rings. */
 static void keep(struct ox_demo_daemon *d, const void *rec, size_t size)
 {
 	void *copy = d->n < OX_DEMO_RECORDS && !ox_record_check(rec, size) ? malloc(size) : NULL;
+	unsigned int i;
 
 	if (!copy)
 		return;
 	memcpy(copy, rec, size);
-	d->rec[d->n].data = copy;
-	d->rec[d->n++].size = size;
+	for (i = d->n++; i && time_of(d->rec[i - 1].data) > time_of(copy); i--)
+		d->rec[i] = d->rec[i - 1];
+	d->rec[i].data = copy;
+	d->rec[i].size = size;
 }
 
 void ox_demo_daemon_read(struct ox_demo_daemon *d)

@@ -64,7 +64,7 @@ static __u64 now_ms(void)
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
 }
 
-/* ---- cgroups --------------------------------------------------------------------------------------- */
+/* ---- cgroups --------------------------------------------------------------------------------- */
 
 /* Path in the file system of a file in the demo's cgroup, or in one below it. */
 static int path_of(char path[PATH_LEN], const char *part, const char *file)
@@ -116,8 +116,9 @@ int ox_demo_cgroups_make(void)
 	(void)snprintf(limit, sizeof(limit), "%llu", (unsigned long long)OX_DEMO_LIMIT_MIB << 20);
 	err = write_file(NULL, "memory.max", limit);
 	if (err)
-		return ox_err_r(err, "demo: cannot limit memory (%s): has the root cgroup '+memory' in "
-				     "its cgroup.subtree_control?", strerror(-err));
+		return ox_err_r(err, "demo: cannot limit memory: %s: "
+				     "echo +memory >/sys/fs/cgroup/cgroup.subtree_control",
+				strerror(-err));
 	err = write_file(NULL, "memory.swap.max", "0");
 	if (err && err != -ENOENT) /* a kernel without swap accounting, or without swap */
 		return ox_err_r(err, "demo: cannot do without swap: %s", strerror(-err));
@@ -168,9 +169,10 @@ static __u64 oom_kill(void)
 	return found;
 }
 
-/* ---- workers --------------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
-static void __attribute__((noreturn)) work(const struct ox_demo_part *part, struct slot *slot, int go)
+static void __attribute__((noreturn))
+work(const struct ox_demo_part *part, struct slot *slot, int go)
 {
 	unsigned int i;
 	char byte;
@@ -212,8 +214,8 @@ static int start(struct play *p, enum ox_demo_role role)
 		return ox_err_r(err, "demo: %s", strerror(-err));
 	(void)snprintf(text, sizeof(text), "%d", w->pid);
 	err = write_file(ox_demo_parts[role].name, "cgroup.procs", text);
-	return err ? ox_err_r(err, "demo: cannot move a process to its cgroup: %s", strerror(-err)) :
-		     0;
+	return err ? ox_err_r(err, "demo: cannot move a process to its cgroup: %s",
+			      strerror(-err)) : 0;
 }
 
 static void look(struct play *p)

@@ -68,7 +68,7 @@ static int read_line(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* ---- the machine --------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static void check_kernel(struct ox_checks *c)
 {
@@ -76,8 +76,8 @@ static void check_kernel(struct ox_checks *c)
 
 	if (uname(&u))
 		return; /* cannot fail on Linux */
-	(void)ox_check_add(c, "kernel", OX_CHECK_OK, "%s %s (for information: nothing depends on it)",
-			   u.release, u.machine);
+	(void)ox_check_add(c, "kernel", OX_CHECK_OK,
+			   "%s %s (for information: nothing depends on it)", u.release, u.machine);
 	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
 		ox_check_cure(ox_check_add(c, "btf", OX_CHECK_MISSING,
 					   "/sys/kernel/btf/vmlinux: %s", strerror(errno)),
@@ -202,7 +202,7 @@ static void check_guard(struct ox_checks *c)
 	else if (has)
 		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
 				   "the kernel loses sight of them in a cgroup and kills a second: "
-				   "while enforcing, oomx holds the OOM killer until they are gone");
+				   "an enforcing oomx holds the OOM killer until they are gone");
 	else
 		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
 				   "the kernel waits for them by itself");
@@ -218,7 +218,7 @@ void ox_doctor_machine(struct ox_checks *c)
 	check_guard(c);
 }
 
-/* ---- others that act in an OOM --------------------------------------------------------------------- */
+/* ---- others that act in an OOM --------------------------------------------------------------- */
 
 static void check_sysctl(struct ox_checks *c, const char *name, const char *path,
 			 const char *effect, const char *effect_2)
@@ -229,9 +229,9 @@ static void check_sysctl(struct ox_checks *c, const char *name, const char *path
 	int err = read_line(path, line, sizeof(line));
 
 	if (err || ox_parse_u32(line, 0, 2, &v)) {
-		k = ox_check_add(c, name, OX_CHECK_MISSING, "%s: %s: --enforce refuses, since nobody "
-				 "knows what it asks of the kernel", path,
-				 err ? strerror(-err) : "not a number from 0 to 2");
+		k = ox_check_add(c, name, OX_CHECK_MISSING,
+				 "%s: %s: --enforce refuses, since nobody knows what it asks of the "
+				 "kernel", path, err ? strerror(-err) : "not a number from 0 to 2");
 		ox_check_cure(k, "mount /proc with /proc/sys");
 		return;
 	}
@@ -291,8 +291,8 @@ static void check_oomx(struct ox_checks *c)
 	pid_t pid = ox_daemon_pid();
 
 	if (pid < 0)
-		(void)ox_check_add(c, "oomx", OX_CHECK_WARN, "cannot tell whether it is running: %s",
-				   strerror(-pid));
+		(void)ox_check_add(c, "oomx", OX_CHECK_WARN,
+				   "cannot tell whether it is running: %s", strerror(-pid));
 	else if (pid)
 		(void)ox_check_add(c, "oomx", OX_CHECK_OK, "running, process %d", pid);
 	else
