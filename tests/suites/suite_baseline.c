@@ -17,7 +17,7 @@ static void play(bool global, const struct suite_options *o)
 		suite_run_begin(what, i);
 		if (scene_play(&s)) {
 			scene_expect_victim(&s, s.hp);
-			scene_expect_others_unchanged(&s, s.hp);
+			scene_expect_others_unchanged(&s);
 		}
 		scene_clear(&s);
 		suite_run_end();

@@ -43,11 +43,22 @@ static const struct {
 	unsigned int max_mib;
 	bool group;
 } cgroups[] = {
-	{ TOP, 0, false },	   { TOP "/one", 48, false },	   { TOP "/tree", 64, false },
-	{ TOP "/tree/a", 0, false },  { TOP "/tree/d", 0, false },  { TOP "/tree/a/b", 0, false }, { TOP "/tree/c", 0, false },
-	{ LOW, 0, false },	   { TOP "/in", 0, false },	   { TOP "/in/x", 48, false },
-	{ TOP "/in/x/y", 0, false }, { TOP "/all", 48, true },	   { TOP "/some", 64, false },
-	{ TOP "/some/g", 0, true },  { TOP "/some/o", 0, false },   { TOP "/any", 0, false },
+	{ .path = TOP },
+	{ .path = TOP "/one", .max_mib = 48 },
+	{ .path = TOP "/tree", .max_mib = 64 },
+	{ .path = TOP "/tree/a" },
+	{ .path = TOP "/tree/a/b" },
+	{ .path = TOP "/tree/c" },
+	{ .path = TOP "/tree/d" },
+	{ .path = LOW },
+	{ .path = TOP "/in" },
+	{ .path = TOP "/in/x", .max_mib = 48 },
+	{ .path = TOP "/in/x/y" },
+	{ .path = TOP "/all", .max_mib = 48, .group = true },
+	{ .path = TOP "/some", .max_mib = 64 },
+	{ .path = TOP "/some/g", .group = true },
+	{ .path = TOP "/some/o" },
+	{ .path = TOP "/any" },
 };
 #define N_CGROUPS (sizeof(cgroups) / sizeof(cgroups[0]))
 
@@ -492,6 +503,7 @@ static void play(const char *phase, const char *const args[], unsigned int kills
 			continue;
 		snprintf(label, sizeof(label), "%s/%s", phase, f->name);
 		suite_run_begin(label, run);
+		daemon_require();
 		daemon_clear();
 		start_members(f, run);
 		if (starve())

@@ -117,6 +117,7 @@ static void play_scene(bool global, const struct suite_options *o)
 	daemon_start(NULL);
 	for (i = 1; i <= o->runs; i++) {
 		suite_run_begin(what, i);
+		daemon_require();
 		daemon_clear();
 		if (scene_play(&s)) {
 			scene_expect_victim(&s, s.hp);
@@ -124,7 +125,7 @@ static void play_scene(bool global, const struct suite_options *o)
 			e = daemon_find(OOMX_REC_KERNEL_KILL, 0, worker_pid(s.hp));
 			if (e && strcmp(e->hook, "observe"))
 				suite_fail("expected hook observe by default, got %s", e->hook);
-			scene_expect_others_unchanged(&s, s.hp);
+			scene_expect_others_unchanged(&s);
 		}
 		if (suite_run_failed())
 			daemon_complain_events();
@@ -303,6 +304,7 @@ static void play_populations(bool global, const struct suite_options *o)
 	daemon_start(args);
 	for (i = 1; i <= o->runs; i++) {
 		suite_run_begin(what, i);
+		daemon_require();
 		daemon_clear();
 		populate();
 		starve(o);

@@ -182,6 +182,13 @@ bool daemon_running(void)
 	return d.running;
 }
 
+void daemon_require(void)
+{
+	if (!d.running)
+		suite_fatal("oomx has ended by itself (wait status %#x); it says: %s",
+			    (unsigned int)d.status, errors);
+}
+
 pid_t daemon_pid(void)
 {
 	return d.pid;

@@ -15,6 +15,7 @@
 /* `oomx run --json ARGS...`; returns when it says that it is ready, fatal if it never does. */
 void daemon_start(const char *const args[]);
 bool daemon_running(void);
+void daemon_require(void); /* fatal, with what it says, where it has ended by itself */
 pid_t daemon_pid(void);
 const char *daemon_hook(void); /* as its "ready" line has it */
 

@@ -115,6 +115,17 @@ static int read_stat(pid_t pid, struct proc_entry *ret, unsigned long *ret_flags
 	return 0;
 }
 
+uint64_t proc_start_ns(pid_t pid)
+{
+	struct proc_entry e;
+	unsigned long flags;
+	char state;
+
+	if (read_stat(pid, &e, &flags, &state))
+		return 0;
+	return e.start * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 void proc_census(struct proc_census *ret)
 {
 	DIR *dir = opendir("/proc");

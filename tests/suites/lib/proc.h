@@ -30,6 +30,8 @@ void proc_drop_caches(void);
 int proc_oom_score_adj(pid_t pid); /* PROC_NO_ADJ: no such process */
 
 /* Every user process: who it is and what its oom_score_adj is. */
+uint64_t proc_start_ns(pid_t pid); /* CLOCK_BOOTTIME, to a clock tick; 0: no such process */
+
 #define PROC_CENSUS_MAX 512
 struct proc_census {
 	unsigned int n;

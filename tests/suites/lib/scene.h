@@ -45,7 +45,7 @@ void scene_clear(struct scene *s);
  */
 void scene_expect_victim(struct scene *s, struct worker *victim);
 
-/* Complains unless everybody but `victim` is there, oom_score_adj as before, within a step. */
-void scene_expect_others_unchanged(struct scene *s, struct worker *victim);
+/* Complains unless everybody not logged as killed is there, oom_score_adj as before. */
+void scene_expect_others_unchanged(struct scene *s);
 
 #endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "lib/bpfcount.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int bpf(int cmd, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+static unsigned int count(int next_id)
+{
+	union bpf_attr attr;
+	unsigned int n = 0;
+
+	memset(&attr, 0, sizeof(attr));
+	while (!bpf(next_id, &attr)) {
+		n++;
+		attr.start_id = attr.next_id;
+	}
+	return n;
+}
+
+void bpf_count(struct bpf_count *ret)
+{
+	ret->programs = count(BPF_PROG_GET_NEXT_ID);
+	ret->maps = count(BPF_MAP_GET_NEXT_ID);
+	ret->links = count(BPF_LINK_GET_NEXT_ID);
+}
+
+bool bpf_count_equal(const struct bpf_count *a, const struct bpf_count *b)
+{
+	return a->programs == b->programs && a->maps == b->maps && a->links == b->links;
+}
+
+int bpf_map_put(const char *pin, const void *key, const void *value)
+{
+	union bpf_attr attr;
+	int fd, err = 0;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (uint64_t)(uintptr_t)pin;
+	fd = bpf(BPF_OBJ_GET, &attr);
+	if (fd < 0)
+		return -errno;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)fd;
+	attr.key = (uint64_t)(uintptr_t)key;
+	attr.value = (uint64_t)(uintptr_t)value;
+	if (bpf(BPF_MAP_UPDATE_ELEM, &attr))
+		err = -errno;
+	close(fd);
+	return err;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* bpfcount.h - how many BPF objects the machine holds: what oomx leaves behind shows up here. */
+#ifndef SUITE_BPFCOUNT_H
+#define SUITE_BPFCOUNT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct bpf_count {
+	unsigned int programs, maps, links;
+};
+
+void bpf_count(struct bpf_count *ret);
+bool bpf_count_equal(const struct bpf_count *a, const struct bpf_count *b);
+
+/* Writes one value into a pinned map; 0 or -errno. */
+int bpf_map_put(const char *pin, const void *key, const void *value);
+
+#endif
