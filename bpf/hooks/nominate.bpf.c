@@ -49,6 +49,28 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 	return 0;
 }
 
+/*
+ * Where the allocator gives up step by step (6.1, 6.12), it may still be put off the CPU here, and
+ * not later: on a kernel that does not preempt itself, a responder that was last on this CPU gets
+ * no other chance.
+ */
+SEC("tp_btf/reclaim_retry_zone")
+int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long reclaimable,
+	     unsigned long available, unsigned long min_wmark, int no_progress_loops)
+{
+	u32 key = OX_SEAT_RETRY;
+	struct ox_seat *s;
+
+	if (no_progress_loops < OX_FUTILE_LOOPS || order > OX_COSTLY_ORDER || !ox_early_wanted(NULL))
+		return 0;
+	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
+	if (!s)
+		return 0;
+	ox_domain_init_global(&s->dom, /* zonelist= */ NULL, /* mask= */ NULL, &s->nodes);
+	ox_early(s);
+	return 0;
+}
+
 /* Whoever waits for the responder must not wait for a dead one. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(ox_task_exit, struct task_struct *p)

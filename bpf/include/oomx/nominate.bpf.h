@@ -14,6 +14,10 @@
 #include <oomx/watch.bpf.h>
 
 #define OX_NOMINEES 8
+/* PAGE_ALLOC_COSTLY_ORDER: no OOM kill for larger ones (mm/page_alloc.c, 6.1 to 7.3) */
+#define OX_COSTLY_ORDER 3
+/* Half of MAX_RECLAIM_RETRIES (mm/internal.h): the allocator will give up soon */
+#define OX_FUTILE_LOOPS 8
 #define OX_SPINS_MAX (1 << 23)	      /* BPF_MAX_LOOPS; time ends the wait long before */
 #define OX_EARLY_FRESH_NS 50000000ULL /* an early request this young is not repeated */
 
@@ -25,10 +29,12 @@ struct {
 /* Seats of choices made before oom_lock: one per program that makes them, and CPU. */
 #define OX_SEAT_MEMCG 0
 #define OX_SEAT_GLOBAL 1
+#define OX_SEAT_RETRY 2
+#define OX_SEATS 3
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, OX_SEATS);
 	__type(key, u32);
 	__type(value, struct ox_seat);
 } oomx_early_seats SEC(".maps");
