@@ -192,14 +192,29 @@ static int print_text(const struct ox_checks *c, const struct verdict *v)
 		       ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 }
 
-static bool sysctls_readable(const struct ox_checks *c)
+/* One whose name begins so is missing. */
+static bool is_missing(const struct ox_checks *c, const char *prefix)
 {
 	unsigned int i;
 
 	for (i = 0; i < c->n; i++)
-		if (!strncmp(c->check[i].name, "vm.", 3) && c->check[i].state == OX_CHECK_MISSING)
-			return false;
-	return true;
+		if (!strncmp(c->check[i].name, prefix, strlen(prefix)) &&
+		    c->check[i].state == OX_CHECK_MISSING)
+			return true;
+	return false;
+}
+
+/* What `oomx run` cannot do without, although the hooks can. */
+static void judge(const struct ox_checks *c, struct verdict *v)
+{
+	v->sysctls = !is_missing(c, "vm.");
+	if (!is_missing(c, "bpffs"))
+		return;
+	if (v->observe)
+		(void)snprintf(v->not_observe, OX_CHECK_LEN, "there is no BPF file system");
+	if (v->nominate)
+		(void)snprintf(v->not_nominate, OX_CHECK_LEN, "there is no BPF file system");
+	v->observe = v->nominate = false;
 }
 
 int ox_cmd_doctor(int argc, char **argv)
@@ -235,7 +250,7 @@ int ox_cmd_doctor(int argc, char **argv)
 	ox_doctor_machine(&checks);
 	check_hooks(&checks, &v);
 	ox_doctor_rivals(&checks);
-	v.sysctls = sysctls_readable(&checks);
+	judge(&checks, &v);
 	c = json ? print_json(&checks, &v) : print_text(&checks, &v);
 	return c ?: v.observe ? OX_EXIT_OK : OX_EXIT_UNFIT_KERNEL;
 }
