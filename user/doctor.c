@@ -167,7 +167,7 @@ static void check_ftrace(struct ox_checks *c)
 		(void)ox_check_add(c, "ftrace", OX_CHECK_OK, "enabled");
 }
 
-/* 1: the enum has that value; 0: not; -errno */
+/* 1: the enum has that value; 0: not, or there is no such enum; -errno: no BTF */
 static int btf_has_enum_value(const char *type, const char *value)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -180,8 +180,6 @@ static int btf_has_enum_value(const char *type, const char *value)
 		return -errno;
 	id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
 	t = id < 0 ? NULL : btf__type_by_id(btf, id);
-	if (!t)
-		found = -ENOENT;
 	for (i = 0; t && i < btf_vlen(t); i++) {
 		e = btf_enum(t) + i;
 		if (!strcmp(btf__name_by_offset(btf, e->name_off), value))
