@@ -35,8 +35,8 @@ static void child(int sock)
 	if (fd < 0 || write(fd, "0", 1) != 1 || prctl(PR_SET_PDEATHSIG, SIGKILL))
 		_exit(1);
 	while (read(sock, &c, 1) == 1) {
-		p = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			 0);
+		p = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
 			_exit(1);
 		memset(p, 1, PAGES * 4096);

@@ -93,7 +93,7 @@ static int may_run(const struct options *opt)
 	return 0;
 }
 
-/* ---- what came of it ------------------------------------------------------------------------- */
+/* ---- what came of it ------------------------------------------------------------------------ */
 
 static bool survived(const struct ox_demo_round *r, enum ox_demo_role role)
 {
@@ -171,7 +171,7 @@ static void print_events(const struct ox_demo_daemon *d, const void *kill, size_
 	json_decref(o);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------- */
+/* ---- rounds --------------------------------------------------------------------------------- */
 
 /* For ox_demo_play(): takes the events, until a victim's memory is gone. */
 static bool seen(void *arg)

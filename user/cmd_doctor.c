@@ -35,7 +35,7 @@ struct verdict {
 	bool sysctls; /* can be read */
 };
 
-/* ---- hooks ----------------------------------------------------------------------------------- */
+/* ---- hooks ---------------------------------------------------------------------------------- */
 
 /* Attaches all: 0, or -errno and the one that cannot be. Links end with the engine. */
 static int attach(struct ox_engine *e, char *why, size_t size)
@@ -118,7 +118,7 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 			   "oom_kill counts as always: with both hooks the kernel itself kills");
 }
 
-/* ---- printing -------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------- */
 
 static const char *for_enforcing(const struct verdict *v)
 {

@@ -42,7 +42,7 @@ struct args {
 	__s32 priority;	     /* N */
 };
 
-/* ---- the map --------------------------------------------------------------------------------- */
+/* ---- the map -------------------------------------------------------------------------------- */
 
 static bool is_gone(__u64 id)
 {
@@ -156,7 +156,7 @@ static int open_map(int *ret_status)
 	return fd;
 }
 
-/* ---- set, rm --------------------------------------------------------------------------------- */
+/* ---- set, rm -------------------------------------------------------------------------------- */
 
 static int changed(void)
 {
@@ -185,7 +185,7 @@ static int rm(int map, const struct args *a)
 			      strerror(-err)) : changed();
 }
 
-/* ---- get ------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------ */
 
 /* What the kernel side would find for the cgroup, and where. *ret_from is "" for the default. */
 static int find_priority(int map, __u64 id, char path[PATH_MAX], char from[PATH_MAX],
@@ -266,7 +266,7 @@ static int get(int map, const struct args *a)
 	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 
-/* ---- list ------------------------------------------------------------------------------------ */
+/* ---- list ----------------------------------------------------------------------------------- */
 
 struct entry {
 	__u64 id;
@@ -367,7 +367,7 @@ static int list(int map, const struct args *a)
 	return status;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;

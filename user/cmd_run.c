@@ -69,7 +69,7 @@ struct run {
 	__u64 lost; /* event records, as last told */
 };
 
-/* ---- arguments --------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 static int parse_hook(const char *s, __u32 *ret)
 {
@@ -153,7 +153,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return err ? OX_EXIT_USAGE : -1;
 }
 
-/* ---- events -------------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static void print_json(json_t *j)
 {
@@ -209,7 +209,7 @@ static void tell_losses(struct run *r)
 	r->lost = lost;
 }
 
-/* ---- setting up ------------------------------------------------------------------------------------------ */
+/* ---- setting up ----------------------------------------------------------------------------- */
 
 static int take_lock(struct run *r)
 {
@@ -346,7 +346,7 @@ static void tear_down(struct run *r)
 		(void)close(r->lock); /* only now may another start */
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 /* It died: everything it raised is put back by us, and a new one takes over. */
 static int replace_responder(struct run *r)

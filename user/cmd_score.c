@@ -100,7 +100,7 @@ static int parse_options(int argc, char **argv, struct options *opt)
 	return -1;
 }
 
-/* ---- the running oomx ------------------------------------------------------------------------ */
+/* ---- the running oomx ----------------------------------------------------------------------- */
 
 /* Its configuration. False: none runs, or of another ABI. */
 static bool running_config(struct oomx_config *ret)
@@ -141,7 +141,7 @@ static int share_map(struct bpf_object *obj, const char *name)
 			      strerror(-err)) : 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static int add(struct scores *s, const struct oomx_score_rec *r)
 {
@@ -264,7 +264,7 @@ static int score_with(const struct options *opt, const struct ox_policy *policy,
 	return err;
 }
 
-/* ---- printing -------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------- */
 
 /* Who dies first comes first; among equals the youngest. */
 static int by_badness(const void *a, const void *b)

@@ -171,7 +171,7 @@ static bool degraded(const struct status *s)
 	return enforcing(s) && !s->config.responder_pid;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- JSON ----------------------------------------------------------------------------------- */
 
 static json_t *by_type(const __u64 v[OOMX_REC_MAX])
 {
@@ -230,7 +230,7 @@ static int print_json(const struct status *s)
 		       ox_err_r(OX_EXIT_FAILURE, "cannot write the status") : OX_EXIT_OK;
 }
 
-/* ---- for people ------------------------------------------------------------------------------ */
+/* ---- for people ----------------------------------------------------------------------------- */
 
 static void print_duration(__s64 s)
 {

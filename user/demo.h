@@ -12,7 +12,7 @@
 #define OX_DEMO_CGROUP "/oomx-demo"
 #define OX_DEMO_LIMIT_MIB 128
 
-/* ---- the workload: demo_play.c --------------------------------------------------------------- */
+/* ---- the workload: demo_play.c -------------------------------------------------------------- */
 
 enum ox_demo_role { OX_DEMO_DATABASE, OX_DEMO_BATCH, OX_DEMO_HELPER, _OX_DEMO_MAX };
 
@@ -45,7 +45,7 @@ void ox_demo_cgroups_remove(void);
  */
 int ox_demo_play(struct ox_demo_round *r, bool (*over)(void *arg), void *arg);
 
-/* ---- `oomx run` as a child: demo_daemon.c ---------------------------------------------------- */
+/* ---- `oomx run` as a child: demo_daemon.c --------------------------------------------------- */
 
 #define OX_DEMO_RECORDS 64
 

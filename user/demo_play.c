@@ -64,7 +64,7 @@ static __u64 now_ms(void)
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
 }
 
-/* ---- cgroups --------------------------------------------------------------------------------- */
+/* ---- cgroups -------------------------------------------------------------------------------- */
 
 /* Path in the file system of a file in the demo's cgroup, or in one below it. */
 static int path_of(char path[PATH_LEN], const char *part, const char *file)
@@ -169,7 +169,7 @@ static __u64 oom_kill(void)
 	return found;
 }
 
-/* ---- workers --------------------------------------------------------------------------------- */
+/* ---- workers -------------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn))
 work(const struct ox_demo_part *part, struct slot *slot, int go)

@@ -68,7 +68,7 @@ static int read_line(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* ---- the machine ----------------------------------------------------------------------------- */
+/* ---- the machine ---------------------------------------------------------------------------- */
 
 static void check_kernel(struct ox_checks *c)
 {
@@ -216,7 +216,7 @@ void ox_doctor_machine(struct ox_checks *c)
 	check_guard(c);
 }
 
-/* ---- others that act in an OOM --------------------------------------------------------------- */
+/* ---- others that act in an OOM -------------------------------------------------------------- */
 
 static void check_sysctl(struct ox_checks *c, const char *name, const char *path,
 			 const char *effect, const char *effect_2)

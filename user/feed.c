@@ -266,7 +266,7 @@ void ox_feed_stats(const struct ox_feed *feed, struct ox_feed_stats *ret)
 	*ret = feed->stats;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------- */
+/* ---- opening and closing -------------------------------------------------------------------- */
 
 static int fill_addr(const char *path, struct sockaddr_un *ret)
 {
@@ -398,7 +398,7 @@ void ox_feed_free(struct ox_feed *feed)
 	free(feed);
 }
 
-/* ---- client -------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------- */
 
 int ox_feed_connect(const char *path)
 {

@@ -34,7 +34,7 @@ struct ox_feed_stats {
 	size_t backlog_bytes; /* size of the ring as allocated */
 };
 
-/* ---- server -------------------------------------------------------------------------------- */
+/* ---- server --------------------------------------------------------------------------------- */
 
 /*
  * Listens at `path`, whose directory exists; a socket left there by a process that is gone is
@@ -58,7 +58,7 @@ int ox_feed_publish(struct ox_feed *feed, const void *rec, size_t size);
 
 void ox_feed_stats(const struct ox_feed *feed, struct ox_feed_stats *ret);
 
-/* ---- client -------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------- */
 
 /*
  * A blocking fd, the caller's to close; or -errno: -ENOENT or -ECONNREFUSED: nobody listens;

@@ -35,7 +35,7 @@ const char *ox_policy_builtin(unsigned int i)
 	return i < N_BUILTIN ? builtin[i].name : NULL;
 }
 
-/* ---- what is in the file ------------------------------------------------------------------------ */
+/* ---- what is in the file -------------------------------------------------------------------- */
 
 struct found {
 	struct oomx_policy_note note;
@@ -193,7 +193,7 @@ static int check_object(const struct ox_policy *p, const char *what, struct foun
 	return err;
 }
 
-/* ---- load ----------------------------------------------------------------------------------------- */
+/* ---- load ----------------------------------------------------------------------------------- */
 
 static int read_file(const char *path, struct ox_policy *p)
 {
@@ -282,7 +282,7 @@ void ox_policy_done(struct ox_policy *p)
 	*p = (struct ox_policy){};
 }
 
-/* ---- link ----------------------------------------------------------------------------------------- */
+/* ---- link ----------------------------------------------------------------------------------- */
 
 /* A file in memory with a path that libbpf can open. */
 static int memory_file(const char *name, struct ox_blob blob, char path[32])

@@ -65,7 +65,7 @@ const char *ox_abstain_name(__u32 reason);
 /* The reason as a sentence's end: "... because <this>". Never NULL. */
 const char *ox_abstain_text(__u32 reason);
 
-/* ---- the parts, for other readers of names and times --------------------------------------- */
+/* ---- the parts, for other readers of names and times ---------------------------------------- */
 
 /* As in the events. The caller owns the one reference; NULL: no memory. */
 json_t *ox_who_json(const struct oomx_who *w);

@@ -31,7 +31,7 @@
 #define RESTORE_AFTER_NS 300000000ULL
 #define RAISED_TEXT "1000\n" /* how /proc shows OOMX_ADJ_RAISED */
 
-/* ---- the process itself ---------------------------------------------------------------------------- */
+/* ---- the process itself --------------------------------------------------------------------- */
 
 struct raised {
 	__u32 pid; /* 0: free */
@@ -258,7 +258,7 @@ int ox_cmd_responder(int argc, char **argv)
 	return err ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 
-/* ---- its starter ------------------------------------------------------------------------------------- */
+/* ---- its starter ---------------------------------------------------------------------------- */
 
 static void run_responder(int requests, int map, int control)
 {

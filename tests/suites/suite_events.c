@@ -186,7 +186,7 @@ static struct {
 	unsigned int kills;
 } step;
 
-/* ---- making it happen --------------------------------------------------------------------------- */
+/* ---- making it happen ----------------------------------------------------------------------- */
 
 static void open_cgroups(void)
 {
@@ -284,7 +284,7 @@ static void clear_members(void)
 	cgroup_drain(TOP, 8);
 }
 
-/* ---- what was told, against what happened ------------------------------------------------------- */
+/* ---- what was told, against what happened --------------------------------------------------- */
 
 static bool is_kill(const struct event *e)
 {
@@ -453,7 +453,7 @@ static bool others_unchanged(void *arg)
 	return proc_census_holds(&step.before, dead, n, what, sizeof(what));
 }
 
-/* ---- a phase ------------------------------------------------------------------------------------ */
+/* ---- a phase -------------------------------------------------------------------------------- */
 
 static bool all_received(void *arg)
 {

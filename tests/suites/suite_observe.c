@@ -35,7 +35,7 @@ static struct population {
 	struct proc_census before;
 } pop;
 
-/* ---- what was told, against what happened ------------------------------------------------------ */
+/* ---- what was told, against what happened --------------------------------------------------- */
 
 /* Every logged kill has its event, and every event the list behind it. */
 static bool all_told(void *arg)
@@ -104,7 +104,7 @@ static bool others_unchanged(void *arg)
 	return proc_census_holds(&pop.before, dead, n, what, sizeof(what));
 }
 
-/* ---- (a) the scene ----------------------------------------------------------------------------- */
+/* ---- (a) the scene -------------------------------------------------------------------------- */
 
 static void play_scene(bool global, const struct suite_options *o)
 {
@@ -137,7 +137,7 @@ static void play_scene(bool global, const struct suite_options *o)
 	scene_close(&s);
 }
 
-/* ---- (b) random populations -------------------------------------------------------------------- */
+/* ---- (b) random populations ----------------------------------------------------------------- */
 
 static int random_adj(void)
 {

@@ -160,7 +160,7 @@ struct oomx_rec_candidates {
 	struct oomx_candidate top[OOMX_TOP_K];
 };
 
-/* ---- configuration: map "oomx_config", one entry ---------------------------------------- */
+/* ---- configuration: map "oomx_config", one entry -------------------------------------------- */
 
 #define OOMX_RSS_ATOMIC 1 /* mm counters are plain atomics (before 6.2) */
 #define OOMX_RSS_APPROX 2 /* per-CPU; oom_badness() reads the shared part */
@@ -187,7 +187,7 @@ struct oomx_config {
 	char version[OOMX_VERSION_LEN];
 };
 
-/* ---- counters: map "oomx_stats", one entry ------------------------------------------------ */
+/* ---- counters: map "oomx_stats", one entry -------------------------------------------------- */
 
 struct oomx_stats {
 	__u64 sent[OOMX_REC_MAX];	  /* by record type */
@@ -211,7 +211,7 @@ struct oomx_stats {
 	__u64 seats_busy;	/* a choice was skipped: its work space was in use */
 };
 
-/* ---- priorities: map "oomx_prio", cgroup id -> ------------------------------------------- */
+/* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
 
 struct oomx_prio {
 	__s32 priority;
@@ -220,7 +220,7 @@ struct oomx_prio {
 	__u32 _pad;
 };
 
-/* ---- nominations: ring "oomx_requests" and map "oomx_raised" ----------------------------- */
+/* ---- nominations: ring "oomx_requests" and map "oomx_raised" -------------------------------- */
 
 #define OOMX_ADJ_RAISED 1000
 
@@ -241,7 +241,7 @@ struct oomx_raised {
 	__u32 killed;
 };
 
-/* ---- score: what the task iterator writes for `oomx score` -------------------------------- */
+/* ---- score: what the task iterator writes for `oomx score` ---------------------------------- */
 
 struct oomx_score_rec {
 	struct oomx_who who;
@@ -256,7 +256,7 @@ struct oomx_score_args {
 	__u64 domain_id; /* cgroup id of the memcg; 0: the whole machine */
 };
 
-/* ---- calibration: which form of the mm counters this kernel's oom_badness() reads -------- */
+/* ---- calibration: which form of the mm counters this kernel's oom_badness() reads ----------- */
 
 struct oomx_calibration {
 	__u32 pid;    /* in: whom to look at */
