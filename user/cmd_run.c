@@ -237,8 +237,8 @@ static int set_priorities(struct run *r)
 
 	for (i = 0; !err && i < r->opt.n_priorities; i++) {
 		/* parsed once already: cannot fail now */
-		(void)ox_parse_cgroup_s32(r->opt.priorities[i], OOMX_PRIO_MIN, OOMX_PRIO_MAX, cgroup,
-					  sizeof(cgroup), &n);
+		(void)ox_parse_cgroup_s32(r->opt.priorities[i], OOMX_PRIO_MIN, OOMX_PRIO_MAX,
+					  cgroup, sizeof(cgroup), &n);
 		err = ox_priority_set(map, cgroup, n);
 	}
 	return err;

@@ -71,7 +71,7 @@ int ox_log(enum ox_log_level level, int err, const char *fmt, ...)
 	n = vsnprintf(line + used, OX_LOG_LINE - used, fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		n = 0; /* a string that cannot be converted: the prefix is still better than nothing */
+		n = 0; /* a string that cannot be converted: a prefix is better than nothing */
 	used += (size_t)n < OX_LOG_LINE - used ? (size_t)n : OX_LOG_LINE - used - 1;
 
 	hide_controls((unsigned char *)line, used);

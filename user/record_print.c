@@ -113,7 +113,8 @@ static void print_policy(FILE *out, const struct oomx_rec_kill *r)
 {
 	char name[3 * OOMX_POLICY_LEN + 1];
 
-	(void)ox_utf8_clean(r->policy, sizeof(r->policy), /* printable= */ true, name, sizeof(name));
+	(void)ox_utf8_clean(r->policy, sizeof(r->policy), /* printable= */ true, name,
+			    sizeof(name));
 	fprintf(out, "policy %s", *name ? name : "(none)");
 }
 
@@ -131,7 +132,8 @@ static void print_kill_why(FILE *out, const struct oomx_rec_kill *r)
 	if (r->facts.rule)
 		fprintf(out, " by rule %u of generation %u", r->facts.rule, r->rules_generation);
 	fprintf(out, ", %s; %s after the failed allocation of pid %u",
-		size_text(footprint(&r->facts), a), duration_text(r->latency_ns, b), r->trigger_pid);
+		size_text(footprint(&r->facts), a), duration_text(r->latency_ns, b),
+		r->trigger_pid);
 	if (r->wait_ns)
 		fprintf(out, ", of which %s waiting for the nomination",
 			duration_text(r->wait_ns, a));

@@ -246,7 +246,8 @@ int ox_cmd_responder(int argc, char **argv)
 	int requests, control, err;
 
 	if (argc != 4 || ox_parse_s32(argv[1], 0, 1 << 20, &requests) ||
-	    ox_parse_s32(argv[2], 0, 1 << 20, &s.map) || ox_parse_s32(argv[3], 0, 1 << 20, &control))
+	    ox_parse_s32(argv[2], 0, 1 << 20, &s.map) ||
+	    ox_parse_s32(argv[3], 0, 1 << 20, &control))
 		return ox_err_r(OX_EXIT_USAGE, "responder: started by 'oomx run', not by hand");
 	s.ring = ring_buffer__new(requests, on_request, &s, NULL);
 	if (!s.ring)

@@ -61,7 +61,8 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 	u32 key = OX_SEAT_RETRY;
 	struct ox_seat *s;
 
-	if (no_progress_loops < OX_FUTILE_LOOPS || order > OX_COSTLY_ORDER || !ox_early_wanted(NULL))
+	if (no_progress_loops < OX_FUTILE_LOOPS || order > OX_COSTLY_ORDER ||
+	    !ox_early_wanted(NULL))
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
 	if (!s)

@@ -489,7 +489,8 @@ static void check_counters(const char *phase)
 	       daemon_total(OOMX_REC_ABSTAIN));
 }
 
-static void play(const char *phase, const char *const args[], unsigned int kills, unsigned int domains)
+static void play(const char *phase, const char *const args[], unsigned int kills,
+		 unsigned int domains)
 {
 	const struct form *f;
 	char label[64], *what;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* records.h - a plausible record of each type, for the tests of records. Included after cmocka.h. */
+/* records.h - a plausible record of each type, for tests of records. Include after cmocka.h. */
 #ifndef OX_TEST_RECORDS_H
 #define OX_TEST_RECORDS_H
 
