@@ -57,7 +57,8 @@ static const char *misfit(json_t *root, json_t *schema, json_t *v, const char *a
 
 	sub = json_object_get(schema, "$ref");
 	if (sub)
-		bad = misfit(root, definition(root, strrchr(json_string_value(sub), '/') + 1), v, at);
+		bad = misfit(root, definition(root, strrchr(json_string_value(sub), '/') + 1),
+			     v, at);
 	if (bad)
 		return bad;
 	sub = json_object_get(schema, "anyOf");
