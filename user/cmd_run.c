@@ -241,7 +241,7 @@ static int set_priorities(struct run *r)
 					  cgroup, sizeof(cgroup), &n);
 		err = ox_priority_set(map, cgroup, n);
 	}
-	return err;
+	return err == -ENOENT ? -ENXIO : err; /* not there now: no fault of the arguments */
 }
 
 static int watch_fd(struct run *r, int fd)

@@ -168,7 +168,8 @@ static bool enforcing(const struct status *s)
 
 static bool degraded(const struct status *s)
 {
-	return enforcing(s) && !s->config.responder_pid;
+	return (s->config.flags & OOMX_CFG_ASKED) &&
+	       (!enforcing(s) || !s->config.responder_pid);
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */

@@ -220,7 +220,7 @@ void ox_engine_arm(struct ox_engine *e, __u32 responder_pid)
 {
 	/* in this order: enforcing without a responder would abstain, and say so */
 	__atomic_store_n(&e->config->responder_pid, responder_pid, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&e->config->flags, OOMX_CFG_ENFORCE, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&e->config->flags, OOMX_CFG_ENFORCE | OOMX_CFG_ASKED, __ATOMIC_SEQ_CST);
 }
 
 void ox_engine_disarm(struct ox_engine *e)

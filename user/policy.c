@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/bpf.h>
 #include <bpf/libbpf.h>
 #include <nettle/sha2.h>
 
@@ -83,6 +84,35 @@ static int check_sections(Elf *elf, const char *what)
 	return 0;
 }
 
+/*
+ * A policy ranks and does nothing else: of all calls, only those to its own functions. A function
+ * of the kernel is an undefined symbol, and look_at_symbol() refuses those.
+ */
+static int check_code(Elf *elf, const char *what)
+{
+	struct bpf_insn insn;
+	Elf_Scn *scn = NULL;
+	Elf_Data *data;
+	GElf_Shdr sh;
+	size_t i;
+
+	while ((scn = elf_nextscn(elf, scn))) {
+		if (!gelf_getshdr(scn, &sh) || !(sh.sh_flags & SHF_EXECINSTR))
+			continue;
+		data = elf_getdata(scn, NULL);
+		for (i = 0; data && data->d_buf && i < data->d_size / sizeof(insn); i++) {
+			/* in a damaged file it need not be aligned */
+			memcpy(&insn, (const char *)data->d_buf + i * sizeof(insn), sizeof(insn));
+			if (insn.code == (BPF_JMP | BPF_CALL) && insn.src_reg != BPF_PSEUDO_CALL)
+				return ox_err_r(-ENOEXEC,
+						"policy '%s': calls the kernel (helper %d): a policy "
+						"ranks by the facts it is given, and does nothing "
+						"else", what, insn.imm);
+		}
+	}
+	return 0;
+}
+
 /* The bytes of a symbol's object, or NULL. */
 static const void *symbol_data(Elf *elf, const GElf_Sym *sym, size_t need)
 {
@@ -100,8 +130,11 @@ static int look_at_symbol(Elf *elf, const char *name, const GElf_Sym *sym, const
 {
 	const void *note;
 
-	if (GELF_ST_BIND(sym->st_info) == STB_LOCAL || sym->st_shndx == SHN_UNDEF)
+	if (GELF_ST_BIND(sym->st_info) == STB_LOCAL)
 		return 0;
+	if (sym->st_shndx == SHN_UNDEF)
+		return ox_err_r(-ENOEXEC, "policy '%s': '%s' is not defined in it: a policy calls "
+					  "nothing but its own functions", what, name);
 	if (!strcmp(name, "oomx_policy_rank") && GELF_ST_TYPE(sym->st_info) == STT_FUNC) {
 		f->has_rank = true;
 	} else if (!strcmp(name, "oomx_policy_note")) {
@@ -175,6 +208,8 @@ static int check_elf(Elf *elf, const char *what, struct found *f)
 				"policy '%s': an object file, but not for BPF; build it with "
 				"'clang -target bpf -O2 -g -c'", what);
 	err = check_sections(elf, what);
+	if (!err)
+		err = check_code(elf, what);
 	if (!err)
 		err = look_at_symbols(elf, what, f);
 	return err ?: check_note(f, what);

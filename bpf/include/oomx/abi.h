@@ -167,7 +167,8 @@ struct oomx_rec_candidates {
 #define OOMX_RSS_SUM 3	  /* per-CPU; oom_badness() adds up every CPU */
 
 /* oomx_config.flags */
-#define OOMX_CFG_ENFORCE (1u << 0)	/* else rank and report only */
+#define OOMX_CFG_ENFORCE (1u << 0) /* else rank and report only */
+#define OOMX_CFG_ASKED (1u << 1)   /* enforcing was asked for: without ENFORCE, it has failed */
 
 struct oomx_config {
 	__u32 abi;		/* OOMX_ABI */

@@ -11,7 +11,7 @@
  *
  * The body gets `const struct oomx_facts *f` (never NULL) and returns a badness: higher dies
  * first, OOMX_NEVER is never chosen. It is called once per candidate, inside the kernel, under
- * oom_lock: no maps, no helpers that wait, no state between calls. Division is unsigned only
+ * oom_lock: no maps, no calls of the kernel, no state between calls. Division is unsigned only
  * (BPF before -mcpu=v4 has no signed one); use oomx_div() for signed numbers.
  *
  * Candidates that the kernel itself would not kill (init, kernel threads, oom_score_adj -1000,
