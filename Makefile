@@ -78,8 +78,8 @@ ready:
 define bpf_rule
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
-	$(Q)$(LLVM_STRIP) -g $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.clang
+	$(Q)$(BPFTOOL) gen object $@ $@.clang && rm $@.clang # leaves out debug information but BTF
 endef
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c Makefile

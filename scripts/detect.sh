@@ -20,10 +20,6 @@ for c in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16; do
 done
 [ -n "$clang" ] || die "no clang >= 16 with the bpf target"
 
-strip=$("$clang" -print-prog-name=llvm-strip)
-command -v "$strip" >/dev/null 2>&1 || strip=llvm-strip-$v
-command -v "$strip" >/dev/null 2>&1 || die "no llvm-strip beside $clang"
-
 pkgs='libbpf libelf zlib jansson nettle'
 command -v pkg-config >/dev/null 2>&1 || die "no pkg-config"
 pkg-config --exists 'libbpf >= 1.4' ||
@@ -35,10 +31,13 @@ cmocka=$(pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 bpftool=$(command -v bpftool || ls /usr/sbin/bpftool 2>/dev/null || true)
 [ -n "$bpftool" ] || die "no bpftool"
+v=$("$bpftool" version -j 2>/dev/null | sed 's/.*"version":"\([0-9]*\.[0-9]*\).*/\1/')
+case $v in
+[1-6].* | 7.[0-3] | '') die "no bpftool >= 7.4 (found: ${v:-unknown})" ;;
+esac
 
 {
 	echo "CLANG := $clang"
-	echo "LLVM_STRIP := $strip"
 	echo "BPFTOOL := $bpftool"
 	echo "LIBS_CFLAGS := $(pkg-config --cflags $pkgs)"
 	echo "LIBS := $(pkg-config --libs $pkgs)"
