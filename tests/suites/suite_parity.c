@@ -219,23 +219,17 @@ static void find_cpu(void)
 
 static void set_up(void)
 {
-	struct oomx_config cfg = { .abi = OOMX_ABI };
-	__u32 zero = 0;
-
 	people_open();
 	swap_on(SWAP_MIB);
 	if (ox_calibrate(&par.mode))
 		suite_fatal("calibration failed");
 	par.obj = testbpf_load("parity", NULL);
-	cfg.rss_mode = par.mode;
-	cfg.n_cpus = (__u32)libbpf_num_possible_cpus();
-	cfg.daemon_pid = (__u32)getpid();
-	testbpf_put(par.obj, "oomx_config", &zero, &cfg);
+	testbpf_configure(par.obj, par.mode);
 	par.seen = testbpf_map(par.obj, "parity_seen");
 	testbpf_attach(par.obj, "parity_badness");
 	find_cpu();
-	printf("counters read as %s; %ld CPUs online, %u possible\n", ox_rss_mode_name(par.mode),
-	       sysconf(_SC_NPROCESSORS_ONLN), cfg.n_cpus);
+	printf("counters read as %s; %ld CPUs online, %d possible\n", ox_rss_mode_name(par.mode),
+	       sysconf(_SC_NPROCESSORS_ONLN), libbpf_num_possible_cpus());
 }
 
 /* Where there are two ways of reading, the wrong one has to show. */

@@ -3,19 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
+#include "../../bpf/runs.h"
 #include "bpflog.h"
 #include "engine.h"
 #include "lib/suite.h"
 
-static void path_of(const char *name, char path[PATH_MAX])
+void testbpf_path(const char *name, char path[TESTBPF_PATH_LEN])
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -24,20 +25,20 @@ static void path_of(const char *name, char path[PATH_MAX])
 		suite_fatal("/proc/self/exe: %s", strerror(errno));
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
-	if (snprintf(path, PATH_MAX, "%s/bpf/%s.bpf.o", self, name) >= PATH_MAX)
+	if (snprintf(path, TESTBPF_PATH_LEN, "%s/bpf/%s.bpf.o", self, name) >= PATH_MAX)
 		suite_fatal("the path of %s.bpf.o is too long", name);
 }
 
 /* The caller owes free(ret.data). */
 static struct ox_blob read_object(const char *name)
 {
-	char path[PATH_MAX];
+	char path[TESTBPF_PATH_LEN];
 	struct ox_blob blob;
 	struct stat st;
 	void *data;
 	int fd;
 
-	path_of(name, path);
+	testbpf_path(name, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
 		suite_fatal("%s: %s (make tests builds it)", path, strerror(errno));
@@ -119,6 +120,16 @@ void testbpf_get(struct bpf_object *obj, const char *map, const void *key, void 
 		suite_fatal("%s: map %s: %s", bpf_object__name(obj), map, strerror(errno));
 }
 
+void testbpf_configure(struct bpf_object *obj, __u32 rss_mode)
+{
+	struct oomx_config cfg = { .abi = OOMX_ABI, .rss_mode = rss_mode };
+	__u32 zero = 0;
+
+	cfg.n_cpus = (__u32)libbpf_num_possible_cpus();
+	cfg.daemon_pid = (__u32)getpid();
+	testbpf_put(obj, "oomx_config", &zero, &cfg);
+}
+
 int testbpf_run(int program_fd, void *ctx, size_t size)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = (__u32)size);
@@ -126,4 +137,22 @@ int testbpf_run(int program_fd, void *ctx, size_t size)
 	if (bpf_prog_test_run_opts(program_fd, &opts))
 		suite_fatal("BPF_PROG_TEST_RUN: %s", strerror(errno));
 	return (int)opts.retval;
+}
+
+void *testbpf_memory(struct bpf_object *obj, const char *map, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, testbpf_map(obj, map), 0);
+
+	if (p == MAP_FAILED)
+		suite_fatal("%s: map %s: %s", bpf_object__name(obj), map, strerror(errno));
+	return p;
+}
+
+void testbpf_run_cases(struct bpf_object *obj, const char *name, unsigned int n)
+{
+	struct run_ctx ctx = { .n = n };
+
+	(void)testbpf_run(testbpf_program(obj, name), &ctx, sizeof(ctx)); /* it counts instead */
+	if (ctx.done != n)
+		suite_fatal("%s: expected %u cases, found %u", name, n, ctx.done);
 }
