@@ -178,6 +178,7 @@ static const char *const comms[] = {
 #define N_COMMS (sizeof(comms) / sizeof(comms[0]))
 
 static struct {
+	bool enforcing;
 	const struct form *form;
 	unsigned int n;
 	struct worker *workers[MEMBERS_MAX];
@@ -387,6 +388,10 @@ static void check_kill(const struct event *e)
 		suite_fail("expected the domain %s, got %s (%lld)",
 			   f->domain ? f->domain : "global",
 			   oom->global ? "global" : oom->domain_cgroup, (long long)oom->domain_id);
+	if (step.enforcing && e->type == OOMX_REC_KERNEL_KILL &&
+	    !daemon_find(OOMX_REC_ABSTAIN, e->decision, 0))
+		suite_fail("the kernel chose %s (%d), and no \"abstain\" says why", e->who.comm,
+			   e->who.pid);
 	if (e->ktime_ns < oom->ktime_ns)
 		suite_fail("the kill of %s (%d) is told as before its OOM", e->who.comm, e->who.pid);
 }
@@ -497,6 +502,7 @@ static void play(const char *phase, const char *const args[], unsigned int kills
 	unsigned int run;
 
 	daemon_start(args);
+	step.enforcing = args;
 	step.kills = 0;
 	for (run = 1; step.kills < kills; run++) {
 		f = &forms[run % N_FORMS];

@@ -18,7 +18,13 @@
 #define POP_MAX 20
 #define POP_ROOM_MIB 32	 /* memcg: between what the population uses and the limit */
 #define POP_AFTER_MIB 8	 /* growth after the first kill: often a second one, of somebody else */
-#define POP_LEAVE_MIB 320 /* global: free memory that the ballast leaves */
+/*
+ * Global: free memory that the ballast leaves. Each page of it is touched in every run, so it is
+ * little, and so are the members: the largest sum of 20 comes nowhere near.
+ */
+#define POP_LEAVE_MIB 240
+#define POP_MEMCG_KIB (12 << 10)
+#define POP_GLOBAL_KIB (6 << 10)
 
 /* Nested, and two levels that hold nobody themselves. */
 static const char *const places[] = { POP "/a", POP "/b/c", POP "/b/d/e", POP "/f" };
@@ -154,7 +160,8 @@ static void start_member(unsigned int i)
 	snprintf(comm, sizeof(comm), "p%u", i);
 	spec.comm = comm;
 	spec.adj = random_adj();
-	spec.anon_kib = (unsigned int)suite_random(0, 12 << 10);
+	spec.anon_kib =
+		(unsigned int)suite_random(0, pop.global ? POP_GLOBAL_KIB : POP_MEMCG_KIB);
 	if (suite_random(1, 3) == 1)
 		spec.file_kib = (unsigned int)suite_random(0, 4 << 10);
 	if (suite_random(1, 3) == 1)
@@ -264,11 +271,8 @@ static void clear_population(void)
 
 static void open_places(bool global)
 {
-	const struct worker_spec ballast = {
-		.comm = "ballast",
-		.adj = -1000,
-		.anon_kib = (unsigned int)(proc_mem_mib("MemFree") - POP_LEAVE_MIB) * 1024,
-	};
+	struct worker_spec ballast = { .comm = "ballast", .adj = -1000 };
+	int64_t free_mib;
 	unsigned int i;
 
 	pop.global = global;
@@ -276,7 +280,12 @@ static void open_places(bool global)
 		cgroup_make(parents[i]);
 	for (i = 0; i < N_PLACES; i++)
 		cgroup_make(places[i]);
-	if (global && proc_mem_mib("MemFree") > POP_LEAVE_MIB) {
+	if (!global)
+		return;
+	proc_drop_caches();
+	free_mib = proc_mem_mib("MemFree");
+	if (free_mib > POP_LEAVE_MIB) {
+		ballast.anon_kib = (unsigned int)(free_mib - POP_LEAVE_MIB) * 1024;
 		pop.ballast = worker_start(&ballast);
 		worker_wait_ready(pop.ballast);
 	}
