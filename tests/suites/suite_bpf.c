@@ -38,7 +38,7 @@ static void begin(const char *what)
 	suite_run_begin(what, 1);
 }
 
-/* ---- policies: what they say ----------------------------------------------------------------- */
+/* ---- policies: what they say ---------------------------------------------------------------- */
 
 /* The same formulas once more, modulo 2^64 as the kernel's own arithmetic is. */
 static __s64 badness(const struct oomx_facts *f)
@@ -216,7 +216,7 @@ static void play_policy(const char *name, const char *what, const struct row *ro
 	suite_run_end();
 }
 
-/* ---- policies: strict order ------------------------------------------------------------------ */
+/* ---- policies: strict order ----------------------------------------------------------------- */
 
 static const struct oomx_facts shapes[] = {
 	{ .oom_score_adj = -999, .domain_pages = P39 },
@@ -266,7 +266,7 @@ static void play_strict(void)
 	suite_run_end();
 }
 
-/* ---- arithmetic and order -------------------------------------------------------------------- */
+/* ---- arithmetic and order ------------------------------------------------------------------- */
 
 #define SMALLEST INT64_MIN
 #define LARGEST INT64_MAX
@@ -386,7 +386,7 @@ static void play_helpers(void)
 	bpf_object__close(obj);
 }
 
-/* ---- cgroups --------------------------------------------------------------------------------- */
+/* ---- cgroups -------------------------------------------------------------------------------- */
 
 #define DEEPEST 40
 
@@ -488,7 +488,7 @@ static void play_priorities(struct bpf_object *obj)
 	suite_run_end();
 }
 
-/* ---- the walk -------------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------------- */
 
 static struct run_rank rank(struct bpf_object *obj, const char *domain)
 {

@@ -32,7 +32,7 @@
 /* Documented in the manual page (user/exit.h): scripts branch on them. */
 enum { OK = 0, FAILURE, USAGE, NOT_PERMITTED, UNFIT, REFUSED, ALREADY, NOT_RUNNING };
 
-/* ---- the machine is as before -------------------------------------------------------------------- */
+/* ---- the machine is as before --------------------------------------------------------------- */
 
 static struct {
 	struct bpf_count bpf;
@@ -118,7 +118,7 @@ static void expect_as_before(void)
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-/* ---- one command --------------------------------------------------------------------------------- */
+/* ---- one command ---------------------------------------------------------------------------- */
 
 static void show(const struct command_result *r)
 {
@@ -162,7 +162,7 @@ static void case_error(const char *name, int exit, unsigned int uid, const char 
 	suite_run_end();
 }
 
-/* ---- arguments ----------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 static void cases_usage(void)
 {
@@ -255,7 +255,7 @@ static void cases_not_running(void)
 	case_error("none runs: priority list", NOT_RUNNING, 0, ARGS("priority", "list"));
 }
 
-/* ---- policies ------------------------------------------------------------------------------------ */
+/* ---- policies ------------------------------------------------------------------------------- */
 
 static const char *policy_path(const char *name)
 {
@@ -345,7 +345,7 @@ static void case_good_policy(void)
 	suite_run_end();
 }
 
-/* ---- while one runs ------------------------------------------------------------------------------ */
+/* ---- while one runs ------------------------------------------------------------------------- */
 
 static void expect_json(const char *const args[])
 {
@@ -422,7 +422,7 @@ static void case_stop(void)
 	suite_run_end();
 }
 
-/* ---- after a sudden death ------------------------------------------------------------------------ */
+/* ---- after a sudden death ------------------------------------------------------------------- */
 
 static void stop_the_dead(void)
 {

@@ -26,7 +26,7 @@ static char *printed(const void *rec, size_t size)
 	return text;
 }
 
-/* ---- checking and loading -------------------------------------------------------------------- */
+/* ---- checking and loading ------------------------------------------------------------------- */
 
 static void check_rejects(void **state)
 {
@@ -165,7 +165,7 @@ static void candidates_ties(void **state)
 							"pid")), order[i]);
 }
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static void json_values(void **state)
 {
@@ -322,7 +322,7 @@ static void times(void **state)
 	assert_in_range(t / 1000000000, real.tv_sec - 5, real.tv_sec + 5);
 }
 
-/* ---- for people --------------------------------------------------------------------------- */
+/* ---- for people ----------------------------------------------------------------------------- */
 
 static void assert_says(const union ox_record *r, size_t size, const char *what)
 {

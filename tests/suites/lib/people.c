@@ -57,7 +57,7 @@ const char *people_kind_name(enum people_kind kind)
 	return names[kind];
 }
 
-/* ---- one of them, in its own process --------------------------------------------------------- */
+/* ---- one of them, in its own process -------------------------------------------------------- */
 
 static void __attribute__((noreturn)) rest(void)
 {
@@ -379,7 +379,7 @@ static void __attribute__((noreturn)) live(struct person *p)
 	ready(p);
 }
 
-/* ---- their parent ---------------------------------------------------------------------------- */
+/* ---- their parent --------------------------------------------------------------------------- */
 
 static bool starting(struct person *p)
 {
@@ -441,7 +441,7 @@ static void __attribute__((noreturn)) raise_all(void)
 	rest();
 }
 
-/* ---- the suite's side ------------------------------------------------------------------------ */
+/* ---- the suite's side ----------------------------------------------------------------------- */
 
 void people_open(void)
 {

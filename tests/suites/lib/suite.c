@@ -56,7 +56,7 @@ long suite_random(long lo, long hi)
 	return lo + (long)(z % (uint64_t)(hi - lo + 1));
 }
 
-/* ---- verdicts -------------------------------------------------------------------------------- */
+/* ---- verdicts ------------------------------------------------------------------------------- */
 
 void suite_run_begin(const char *what, unsigned int run)
 {
@@ -173,7 +173,7 @@ void suite_fatal(const char *fmt, ...)
 	exit(suite_end());
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 void suite_pump(int timeout_ms)
 {
@@ -210,7 +210,7 @@ bool suite_wait(bool (*cond)(void *arg), void *arg, unsigned int ms)
 	return false;
 }
 
-/* ---- start ----------------------------------------------------------------------------------- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn)) usage(void)
 {

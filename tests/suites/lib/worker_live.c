@@ -137,7 +137,7 @@ static void start_thread(pthread_t *ret_thread, void *(*body)(void *), void *arg
 	pthread_attr_destroy(&attr);
 }
 
-/* ---- growing --------------------------------------------------------------------------------- */
+/* ---- growing -------------------------------------------------------------------------------- */
 
 static unsigned long kills_so_far(int vmstat_fd)
 {
@@ -224,7 +224,7 @@ static void *wait_and_grow(void *arg)
 	rest();
 }
 
-/* ---- start ----------------------------------------------------------------------------------- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static void become(struct worker_slot *s)
 {
