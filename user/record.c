@@ -69,6 +69,7 @@ static const char *const abstain_name[] = {
 	[OOMX_ABSTAIN_SYSCTL] = "sysctl",
 	[OOMX_ABSTAIN_WALK] = "walk",
 	[OOMX_ABSTAIN_DISOBEYED] = "disobeyed",
+	[OOMX_ABSTAIN_OVERTAKEN] = "overtaken",
 };
 _Static_assert(ARRAY_SIZE(abstain_name) == OOMX_ABSTAIN_MAX, "a reason is missing");
 
@@ -82,6 +83,8 @@ static const char *const abstain_text[] = {
 	[OOMX_ABSTAIN_WALK] = "the task list could not be walked to its end",
 	[OOMX_ABSTAIN_DISOBEYED] =
 		"the kernel chose another, although its oom_score_adj was raised in time",
+	[OOMX_ABSTAIN_OVERTAKEN] =
+		"an earlier victim was given up on only after the choice was due",
 };
 _Static_assert(ARRAY_SIZE(abstain_text) == OOMX_ABSTAIN_MAX, "a reason is missing");
 

@@ -32,9 +32,12 @@ int BPF_PROG(ox_oom_chosen, struct oom_control *oc)
 }
 
 SEC("fentry/__oom_kill_process")
-int BPF_PROG(ox_kill_enter)
+int BPF_PROG(ox_kill_enter, struct task_struct *victim)
 {
-	ox_now.in_kill = true;
+	struct ox_seat *s = ox_seat();
+
+	if (s)
+		ox_watch_aim(victim, s);
 	return 0;
 }
 
@@ -51,7 +54,7 @@ int BPF_PROG(ox_marked, struct task_struct *t)
 SEC("fexit/__oom_kill_process")
 int BPF_PROG(ox_kill_leave)
 {
-	ox_now.in_kill = false;
+	ox_watch_aimed();
 	return 0;
 }
 

@@ -57,8 +57,6 @@ static __always_inline void ox_score_who(struct ox_score_seat *s, struct task_st
 	bpf_probe_read_kernel_str(w->comm, sizeof(w->comm), t->comm);
 	ox_cgroup_path(cgrp, s->path);
 	__builtin_memcpy(w->path, s->path, OOMX_PATH_LEN);
-	w->path[OOMX_PATH_LEN - 1] = 0;
-	w->path[OOMX_PATH_LEN - 2] = 0;
 }
 
 SEC("iter/task")

@@ -45,7 +45,8 @@
 #define OOMX_ABSTAIN_SYSCTL 6	     /* panic_on_oom or oom_kill_allocating_task is in force */
 #define OOMX_ABSTAIN_WALK 7	     /* the task list could not be walked to its end */
 #define OOMX_ABSTAIN_DISOBEYED 8     /* raised in time, yet the kernel chose another */
-#define OOMX_ABSTAIN_MAX 9
+#define OOMX_ABSTAIN_OVERTAKEN 9     /* an earlier victim held the choice back, not the kernel */
+#define OOMX_ABSTAIN_MAX 10
 
 struct oomx_rec_hdr {
 	__u32 type; /* OOMX_REC_* */
@@ -67,7 +68,8 @@ struct oomx_who {
 	char comm[OOMX_COMM_LEN];
 	/*
 	 * Cgroup path, leaf first, components separated by NUL, ended by an empty one: written
-	 * in the order in which the kernel can walk it. Longer paths lose their topmost parts.
+	 * in the order in which the kernel can walk it. Longer paths lose their topmost parts,
+	 * and the empty one at the end.
 	 */
 	char path[OOMX_PATH_LEN];
 };
@@ -134,7 +136,7 @@ struct oomx_rec_abstain {
 	__u32 reason; /* OOMX_ABSTAIN_* */
 	__u32 wanted_pid;
 	__s64 wanted_badness;
-	__u32 rival_pid; /* OUTSCORED, DISOBEYED: who was in the way */
+	__u32 rival_pid; /* OUTSCORED, DISOBEYED, OVERTAKEN: who was in the way */
 	__u32 _pad;
 	__u64 domain_id;
 	__u64 wait_ns;

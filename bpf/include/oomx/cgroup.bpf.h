@@ -6,7 +6,7 @@
 #include <oomx/compat.bpf.h>
 #include <oomx/maps.bpf.h>
 
-#define OX_NAME_MAX 128 /* longer cgroup names are cut in paths */
+#define OX_NAME_MAX 256 /* NAME_MAX + 1 */
 
 static __always_inline struct cgroup_subsys_state *ox_memcg_css(struct mem_cgroup *memcg)
 {
@@ -67,33 +67,42 @@ static __noinline bool ox_prio_find(struct cgroup *cgrp, struct oomx_prio *out)
 	return false;
 }
 
+struct ox_path_walk {
+	char *buf;
+	struct kernfs_node *kn;
+	u32 off;
+};
+
+static int ox_path_step(u32 i, struct ox_path_walk *w)
+{
+	struct kernfs_node *kn = w->kn;
+	struct kernfs_node *up = ox_kn_parent(kn);
+	u32 off = w->off;
+	long n;
+
+	if (!up || off >= OOMX_PATH_LEN) /* the root has no name */
+		return 1;
+	n = bpf_probe_read_kernel_str(w->buf + off, OX_NAME_MAX, BPF_CORE_READ(kn, name));
+	if (n <= 0)
+		return 1;
+	w->off = off + n;
+	w->kn = up;
+	return 0;
+}
+
 /*
  * Path of a cgroup, leaf first, NUL between components and zeroes after them (abi.h). `buf` has
  * OX_NAME_MAX bytes beyond OOMX_PATH_LEN, so that the last name may run over and be cut off.
  */
 static __noinline int ox_cgroup_path(struct cgroup *cgrp, char *buf)
 {
-	struct kernfs_node *kn, *up;
-	u32 off = 0;
-	long n;
-	int i;
+	struct ox_path_walk w = { .buf = buf };
 
 	__builtin_memset(buf, 0, OOMX_PATH_LEN);
 	if (!cgrp)
 		return 0;
-	kn = BPF_CORE_READ(cgrp, kn);
-	for (i = 0; i < 16 && kn; i++) {
-		up = ox_kn_parent(kn);
-		if (!up) /* the root has no name */
-			break;
-		if (off >= OOMX_PATH_LEN)
-			break;
-		n = bpf_probe_read_kernel_str(buf + off, OX_NAME_MAX, BPF_CORE_READ(kn, name));
-		if (n <= 0)
-			break;
-		off += n;
-		kn = up;
-	}
+	w.kn = BPF_CORE_READ(cgrp, kn);
+	bpf_loop(OOMX_PATH_LEN / 2, ox_path_step, &w, 0); /* a component takes two bytes or more */
 	return 0;
 }
 

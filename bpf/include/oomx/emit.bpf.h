@@ -40,13 +40,11 @@ static __always_inline void ox_emit_comm(char *to, struct task_struct *t)
 		bpf_probe_read_kernel_str(to, OOMX_COMM_LEN, t->comm);
 }
 
-/* Cut to the record's length, and ended by an empty component whatever was cut. */
+/* Cut to the record's length; a path without an empty component at its end has lost its top. */
 static __always_inline void ox_emit_path(char *to, struct cgroup *cgrp, struct ox_seat *s)
 {
 	ox_cgroup_path(cgrp, s->path);
 	__builtin_memcpy(to, s->path, OOMX_PATH_LEN);
-	to[OOMX_PATH_LEN - 1] = 0;
-	to[OOMX_PATH_LEN - 2] = 0;
 }
 
 static __always_inline void ox_emit_who(struct oomx_who *w, struct task_struct *t, s32 adj,

@@ -87,7 +87,10 @@ static __noinline int ox_emit_abstain(struct ox_seat *s, u32 reason, u32 rival)
 	return 0;
 }
 
-/* A victim is on its way out of this domain: no new choice until it is gone, or overdue. */
+/*
+ * A victim is on its way out of this domain: no early choice until it is gone, or overdue. Under
+ * oom_lock the ranking itself tells, exactly as the kernel will see it.
+ */
 static __noinline bool ox_inflight_in(struct cgroup_subsys_state *css)
 {
 	struct oomx_config *cfg = ox_config();
@@ -279,7 +282,7 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
 	if (!cfg || !ox_enforcing(cfg))
 		return;
 	ox_domain_init(&s->dom, oc, &s->nodes);
-	if (!ox_will_select(s) || ox_inflight_in(s->dom.css))
+	if (!ox_will_select(s))
 		return;
 	if (!s->dom.css && (ox_ksym_u32(&sysctl_panic_on_oom) ||
 			    ox_ksym_u32(&sysctl_oom_kill_allocating_task))) {
@@ -305,9 +308,22 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
 		ox_now.enforced = true;
 }
 
-/* oom_kill_process() entered: did the kernel take the one it was given? */
+/*
+ * oom_kill_process() entered: did the kernel take the one it was given? It may also have gone on
+ * where we stood back for an earlier victim, because the reaper gave that one up in between; then
+ * it may have taken the policy's choice by itself.
+ */
 static __always_inline void ox_enforce_check(struct ox_seat *s)
 {
+	if (!ox_now.enforced && !ox_now.abstained && ox_enforcing(ox_config()) &&
+	    s->dom.order != -1) {
+		if (ox_now.chosen_pid != ox_now.wanted_pid) {
+			ox_emit_abstain(s, OOMX_ABSTAIN_OVERTAKEN, ox_now.chosen_pid);
+			return;
+		}
+		ox_now.enforced = true;
+		ox_count(agreed);
+	}
 	if (ox_now.enforced && ox_now.chosen_pid != ox_now.wanted_pid)
 		ox_emit_abstain(s, OOMX_ABSTAIN_DISOBEYED, ox_now.chosen_pid);
 }

@@ -103,6 +103,23 @@ static __always_inline void ox_kernel_consider(struct ox_seat *s, struct ox_pick
 	}
 }
 
+/*
+ * oom_evaluate_task() gives up on finding a new victim when it meets an earlier one, unless that
+ * one's memory is gone or given up on. Some kernels do not meet those that are exiting.
+ */
+static __always_inline bool ox_holds_back(struct ox_seat *s, struct task_struct *victim)
+{
+	struct mm_struct *mm = BPF_CORE_READ(victim, signal, oom_mm);
+
+	if (ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP))
+		return false;
+	if (s->dom.css && ox_memcg_scan_hides_exiting() &&
+	    (BPF_CORE_READ(victim, flags) & OX_PF_EXITING) &&
+	    BPF_CORE_READ(victim, signal, live.counter) == 0)
+		return false;
+	return true;
+}
+
 static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
 {
 	struct ox_find_mm f = {};
@@ -111,10 +128,7 @@ static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
 	if (!ox_domain_has(&s->dom, t))
 		return 0;
 	if (ox_is_victim(t)) {
-		/* oom_evaluate_task(): abort, unless its memory is gone or given up on */
-		struct mm_struct *mm = BPF_CORE_READ(t, signal, oom_mm);
-
-		if (!(ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP)))
+		if (ox_holds_back(s, t))
 			s->inflight = true;
 		return 0;
 	}

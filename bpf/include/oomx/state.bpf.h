@@ -53,9 +53,13 @@ struct ox_victim {
 	struct zonelist *zonelist;
 	u32 pid;
 	s32 order;
-	u32 slot; /* in ox_inflight */
-	u32 _pad;
+	u32 slot;  /* in ox_inflight */
+	u32 state; /* OX_VICTIM_*: whoever sets the second one reports */
+	u64 gone_ns;
 };
+
+#define OX_VICTIM_KILLED 1 /* its kill is reported */
+#define OX_VICTIM_GONE 2   /* its memory is gone */
 
 /* By address of the mm: that is what exit_mmap() is given. */
 struct {
@@ -94,7 +98,7 @@ struct ox_now {
 	u32 abstained;	/* OOMX_ABSTAIN_*, 0: no */
 	u32 chosen_pid; /* the kernel's */
 	u64 guard_mm;	/* of the last one killed */
-	u32 guard_slot;
+	u64 aimed_mm;	/* noted on entry of __oom_kill_process(); 0: none */
 	bool ranked;	/* the seat holds a ranking of this OOM */
 	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
 	bool announced; /* its `oom` record is out */

@@ -68,31 +68,75 @@ static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_se
 		ox_count(totals_differ);
 }
 
-/* Whose memory will go: for the `freed` record, and to hold back the next choice. */
-static __always_inline void ox_watch_remember(struct ox_seat *s, struct task_struct *t, u64 mm,
-					      u64 pages)
+/*
+ * __oom_kill_process() entered. Whose memory will go is noted before SIGKILL is sent: another CPU
+ * may be through with it before mark_oom_victim() is called.
+ */
+static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *s)
 {
-	u32 slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
-	struct ox_victim v = {
-		.decision = ox_now.decision,
-		.start_ns = BPF_CORE_READ(t, group_leader, start_boottime),
-		.kill_ns = bpf_ktime_get_ns(),
-		.pages = pages,
-		.domain_id = ox_css_cgroup_id(s->dom.css),
-		.css = s->dom.css,
-		.zonelist = s->dom.zonelist,
-		.pid = BPF_CORE_READ(t, tgid),
-		.order = s->dom.order,
-		.slot = slot,
-	};
+	struct ox_find_mm f = {};
+	struct ox_victim v = {}, *old;
+	u64 key;
 
-	ox_inflight[slot].gone = 0;
-	ox_inflight[slot].kill_ns = v.kill_ns;
-	ox_inflight[slot].memcg = ox_task_memcg(t);
-	ox_inflight[slot].mm = mm;
-	ox_now.guard_mm = mm;
-	ox_now.guard_slot = slot;
-	bpf_map_update_elem(&oomx_victims, &mm, &v, BPF_ANY);
+	ox_now.in_kill = true;
+	ox_now.aimed_mm = 0;
+	if (!ox_find_mm(t, &f))
+		return;
+	key = (u64)f.mm;
+	old = bpf_map_lookup_elem(&oomx_victims, &key);
+	if (old && old->decision == ox_now.decision)
+		return; /* with memory.oom.group the kernel goes over its first victim twice */
+	v.decision = ox_now.decision;
+	v.start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
+	v.pid = BPF_CORE_READ(t, tgid);
+	v.kill_ns = bpf_ktime_get_ns();
+	v.domain_id = ox_css_cgroup_id(s->dom.css);
+	v.css = s->dom.css;
+	v.zonelist = s->dom.zonelist;
+	v.order = s->dom.order;
+	v.slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
+	ox_inflight[v.slot].gone = 0;
+	ox_inflight[v.slot].kill_ns = v.kill_ns;
+	ox_inflight[v.slot].memcg = ox_task_memcg(t);
+	ox_inflight[v.slot].mm = key;
+	bpf_map_update_elem(&oomx_victims, &key, &v, BPF_ANY);
+	ox_now.aimed_mm = key;
+}
+
+/* __oom_kill_process() left. One that had exited by itself was not killed. */
+static __always_inline void ox_watch_aimed(void)
+{
+	u64 key = ox_now.aimed_mm;
+	struct ox_victim *v = key ? bpf_map_lookup_elem(&oomx_victims, &key) : NULL;
+
+	ox_now.in_kill = false;
+	if (!v || (v->state & OX_VICTIM_KILLED))
+		return;
+	if (ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
+		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;
+	bpf_map_delete_elem(&oomx_victims, &key);
+}
+
+static __noinline int ox_watch_emit_freed(struct ox_victim *v, u64 key)
+{
+	struct oomx_rec_freed *r = bpf_ringbuf_reserve(&oomx_vital, sizeof(*r), 0);
+
+	if (r) {
+		ox_emit_header(&r->hdr, OOMX_REC_FREED, sizeof(*r));
+		r->hdr.decision = v->decision;
+		r->pid = v->pid;
+		r->_pad = 0;
+		r->start_ns = v->start_ns;
+		r->pages = v->pages;
+		r->mm_gone_ns = v->gone_ns - v->kill_ns;
+		r->room_ns = v->room_ns;
+		r->domain_id = v->domain_id;
+		ox_emit_submit(OOMX_REC_FREED, r);
+	} else {
+		ox_count(dropped[OOMX_REC_FREED]);
+	}
+	bpf_map_delete_elem(&oomx_victims, &key);
+	return 0;
 }
 
 /* Facts of the one that dies: those ranked if it was the best, else read now. */
@@ -185,7 +229,7 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	if (!ox_now.in_kill || !mm)
 		return;
 	v = bpf_map_lookup_elem(&oomx_victims, &key);
-	if (v && v->pid == (u32)BPF_CORE_READ(t, tgid) && v->decision == ox_now.decision)
+	if (!v || (v->state & OX_VICTIM_KILLED))
 		return;
 	if (!ox_now.announced) {
 		ox_now.announced = true;
@@ -197,7 +241,10 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	chosen = ox_now.chosen_pid == ox_now.wanted_pid;
 	ox_watch_emit_kill(s, t, mm, ox_now.enforced && chosen && !ox_now.abstained);
 	ox_now.n_kills++;
-	ox_watch_remember(s, t, key, cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0);
+	ox_now.guard_mm = key;
+	v->pages = cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0;
+	if (__sync_fetch_and_or(&v->state, OX_VICTIM_KILLED) & OX_VICTIM_GONE)
+		ox_watch_emit_freed(v, key);
 }
 
 static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
@@ -219,7 +266,6 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone)
 {
 	u64 key = (u64)mm, now;
-	struct oomx_rec_freed *r;
 	struct ox_victim *v = bpf_map_lookup_elem(&oomx_victims, &key);
 
 	if (!v)
@@ -229,24 +275,11 @@ static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone)
 		v->room_ns = now - v->kill_ns;
 	if (!gone)
 		return;
+	v->gone_ns = now;
 	if (ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
 		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;
-	r = bpf_ringbuf_reserve(&oomx_vital, sizeof(*r), 0);
-	if (r) {
-		ox_emit_header(&r->hdr, OOMX_REC_FREED, sizeof(*r));
-		r->hdr.decision = v->decision;
-		r->pid = v->pid;
-		r->_pad = 0;
-		r->start_ns = v->start_ns;
-		r->pages = v->pages;
-		r->mm_gone_ns = now - v->kill_ns;
-		r->room_ns = v->room_ns;
-		r->domain_id = v->domain_id;
-		ox_emit_submit(OOMX_REC_FREED, r);
-	} else {
-		ox_count(dropped[OOMX_REC_FREED]);
-	}
-	bpf_map_delete_elem(&oomx_victims, &key);
+	if (__sync_fetch_and_or(&v->state, OX_VICTIM_GONE) & OX_VICTIM_KILLED)
+		ox_watch_emit_freed(v, key);
 }
 
 #endif
