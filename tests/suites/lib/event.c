@@ -272,15 +272,23 @@ void event_describe(const struct event *e, char *buf, size_t size)
 		break;
 	case OOMX_REC_KILL:
 	case OOMX_REC_KERNEL_KILL:
-		snprintf(buf, size, "%s%s of %s (%d), waited %lld us", event_name(e->type),
-			 e->group ? " (group)" : "", e->who.comm, e->who.pid,
+		snprintf(buf, size, "%s%s of %s (%d), %lld points, %s, would %d, waited %lld us",
+			 event_name(e->type), e->group ? " (group)" : "", e->who.comm, e->who.pid,
+			 (long long)e->points, e->agreed ? "agreed" : "not agreed", e->would_pid,
 			 (long long)e->wait_ns / 1000);
 		break;
 	case OOMX_REC_ABSTAIN:
 		snprintf(buf, size, "abstain: %s, wanted %d, rival %d, waited %lld us", e->reason,
 			 e->pid, e->rival_pid, (long long)e->wait_ns / 1000);
 		break;
+	case OOMX_REC_FREED:
+		snprintf(buf, size, "freed of %d: %lld pages, gone after %lld us, room after %lld us",
+			 e->pid, (long long)e->pages, (long long)e->mm_gone_ns / 1000,
+			 e->room_ns == EVENT_NONE ? -1 : (long long)e->room_ns / 1000);
+		break;
 	default:
-		snprintf(buf, size, "%s (%d)", event_name(e->type), e->pid);
+		snprintf(buf, size, "%s: %lld offered, first %s (%d)", event_name(e->type),
+			 (long long)e->offered, e->n_top ? e->top[0].comm : "none",
+			 e->n_top ? e->top[0].pid : 0);
 	}
 }

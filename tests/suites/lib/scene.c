@@ -18,7 +18,7 @@
 #define MEMCG_HP_MIB 90
 #define GLOBAL_LP_MIB 64
 #define GLOBAL_H2_MIB 32
-#define GLOBAL_AFTER_MIB 24
+#define GLOBAL_AFTER_MIB 16
 #define GLOBAL_FREE_MIB 224 /* what the ballast leaves: touching pages is what a run waits for */
 #define LEFTOVER_MIB 8 /* kernel memory that a dead worker's cgroup may still be charged for */
 

@@ -17,7 +17,9 @@
 #include "lib/worker_slot.h"
 
 #define PAGE 4096u
-#define STEP_KIB 1024u	       /* between two looks at the number of kills */
+/* Between two looks at the number of kills: what many threads have under way adds up. */
+#define STEP_KIB 1024u
+#define STEP_OF_MANY_KIB 256u
 #define STACK_BYTES (64u << 10)
 
 
@@ -25,6 +27,7 @@ static struct life {
 	struct worker_slot *slot;
 	char *grow_base;
 	unsigned long grow_kib; /* of the mapping */
+	unsigned int step_kib;
 	unsigned long kills;	/* before the growth */
 	pthread_barrier_t start;
 } life;
@@ -170,11 +173,12 @@ static void *grower(void *arg)
 	}
 	pthread_barrier_wait(&life.start);
 
-	for (done_kib = 0; done_kib < stop_kib; done_kib += STEP_KIB) {
-		touch(base + (done_kib << 10), STEP_KIB);
-		__atomic_fetch_add(&s->grown_kib, STEP_KIB, __ATOMIC_RELAXED);
+	for (done_kib = 0; done_kib < stop_kib; done_kib += life.step_kib) {
+		touch(base + (done_kib << 10), life.step_kib);
+		__atomic_fetch_add(&s->grown_kib, life.step_kib, __ATOMIC_RELAXED);
 		if (fd >= 0 && kills_so_far(fd) > life.kills) {
-			stop_kib = done_kib + STEP_KIB + g->after_mib * 1024ul / g->threads;
+			stop_kib = done_kib + life.step_kib +
+				   g->after_mib * 1024ul / g->threads;
 			if (stop_kib > share_kib)
 				stop_kib = share_kib;
 			close(fd);
@@ -194,7 +198,8 @@ static void grow(struct worker_slot *s)
 	int fd;
 
 	/* Whole steps for every thread. */
-	life.grow_kib = g->mib * 1024ul / STEP_KIB / g->threads * g->threads * STEP_KIB;
+	life.step_kib = g->threads > 1 ? STEP_OF_MANY_KIB : STEP_KIB;
+	life.grow_kib = g->mib * 1024ul / life.step_kib / g->threads * g->threads * life.step_kib;
 	life.grow_base = map(life.grow_kib, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
