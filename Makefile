@@ -15,8 +15,9 @@ Q := $(if $(V),,@)
 msg = @$(if $(V),true,printf '  %-8s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))')
 
 # Found by scripts/detect.sh, with minimum versions and a clear message. Goals that build nothing
-# do without.
-ifneq ($(filter-out help clean deps,$(or $(MAKECMDGOALS),all)),)
+# themselves do without: some of them install what is missing first.
+INDIRECT := help clean deps ready run test test-vm test-bpf acceptance bench lint
+ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 $(O)/config.mk: scripts/detect.sh Makefile
 	@mkdir -p $(O)
 	@sh scripts/detect.sh $@
