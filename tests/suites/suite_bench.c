@@ -29,7 +29,6 @@
 #include "lib/worker.h"
 
 #define PAIRS_MAX 99
-#define PROC_PAIRS_MAX 7 /* of a walk over /proc, which takes seconds */
 #define FEW_CGROUP "/few"
 #define FEW 5
 #define FEW_MIB 32
@@ -218,7 +217,7 @@ static void play_machine(struct series *loop, struct series *proc)
 
 	suite_run_begin("machine", 1);
 	for (i = 0; i <= bench.pairs; i++) { /* the first one only warms up */
-		walk = i && i <= PROC_PAIRS_MAX ? walk_proc() : 0;
+		walk = i ? walk_proc() : 0;
 		prepare(i);
 		err = proc_write("/proc/sysrq-trigger", "f");
 		if (err)
@@ -324,7 +323,7 @@ int main(int argc, char **argv)
 		{ "rank_vs_proc", "a walk over /proc / rank", true, 50 },
 		{ "memcg_vs_kernel", "rank / the kernel's, memcg of 5", false, 2 },
 	};
-	struct suite_options o = { .runs = 15 };
+	struct suite_options o = { .runs = 30 };
 	struct series machine = {}, proc = {}, few = {};
 
 	crowd_main(argc, argv);
