@@ -55,14 +55,18 @@ qemu_command() {
 	fi
 }
 
-# machine_args ACCEL: sets the array MACHINE.
+# machine_args ACCEL CPUS: sets the array MACHINE. Emulation with one thread a CPU has, rarely, let a
+# CPU run an instruction that another had just patched (an int3 of a jump label, in a booting guest
+# of 64 CPUs): with many more CPUs than the host has, threads gain nothing, and one cannot do that.
 machine_args() {
+	local threads=multi
 	MACHINE=(-nodefaults -no-user-config -display none -no-reboot -machine q35)
 	if [ "$1" = kvm ]; then
 		MACHINE+=(-accel kvm -cpu host)
 	else
 		# A model with what TCG does not emulate taken out: no warnings about it.
-		MACHINE+=(-accel "tcg,thread=multi,tb-size=256"
+		if [ "$2" -gt $((2 * $(nproc))) ]; then threads=single; fi
+		MACHINE+=(-accel "tcg,thread=$threads,tb-size=256"
 			-cpu "Haswell,-pcid,-tsc-deadline,-x2apic,-invpcid,-erms")
 	fi
 }
@@ -103,7 +107,7 @@ kernel_args() {
 # KVM. /dev/kvm alone proves nothing: there are hosts where it opens and runs no kernel.
 probe_kvm() {
 	local dir=$1 initramfs=$2 work=$3 pid result=1 deadline
-	machine_args kvm
+	machine_args kvm 1
 	"${QEMU[@]}" "${MACHINE[@]}" -m 256M -smp 2 -kernel "$dir/vmlinuz" -initrd "$initramfs" \
 		-append "$(kernel_args oomx_probe)" -chardev file,id=con,path="$work/probe.console" \
 		-serial chardev:con >"$work/probe.log" 2>&1 </dev/null &
