@@ -22,11 +22,14 @@
 #include "parse.h"
 #include "paths.h"
 #include "priority.h"
+#include "reap.h"
 #include "record.h"
 #include "responder.h"
+#include "selftest.h"
 #include "sysctl.h"
 
 #define PRIORITIES_MAX 256
+#define SCOPES_MAX 256
 #define BACKLOG_BYTES (512U << 10)
 #define RESPONDER_LIVES 10 /* one that keeps dying is not restarted for ever */
 
@@ -41,6 +44,8 @@ static const char usage[] =
 	"      --enforce             decide, not only watch\n"
 	"      --priority CGROUP=N   priority of a cgroup and all below it, -1000..1000;\n"
 	"                            the lowest dies first; may be repeated\n"
+	"      --scope CGROUP        decide only for limits of this cgroup and of those\n"
+	"                            below it, and watch the rest; may be repeated\n"
 	"  -j, --json                events as JSON Lines on standard output\n"
 	"  -q, --quiet               no events on standard output\n"
 	"  -h, --help                print this\n";
@@ -53,13 +58,16 @@ struct options {
 	bool quiet;
 	unsigned int n_priorities;
 	const char *priorities[PRIORITIES_MAX];
+	unsigned int n_scopes;
+	const char *scopes[SCOPES_MAX];
 };
 
 struct run {
 	struct options opt;
 	struct ox_policy policy;
 	struct ox_engine engine;
-	struct ox_responder responder;
+	struct ox_responder responder, demoter;
+	struct ox_reap reap;
 	struct ring_buffer *rings;
 	struct ox_feed *feed;
 	int epoll;
@@ -104,15 +112,33 @@ static int add_priority(struct options *o, const char *arg)
 	return 0;
 }
 
+static int add_scope(struct options *o, const char *arg)
+{
+	if (o->n_scopes == SCOPES_MAX)
+		return ox_err_r(-EINVAL, "run: more than %d scopes", SCOPES_MAX);
+	o->scopes[o->n_scopes++] = arg;
+	return 0;
+}
+
+static int check_options(const struct options *o)
+{
+	if (o->enforce && o->hook == OOMX_HOOK_OBSERVE)
+		return ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook nominate");
+	if (o->n_scopes && !o->enforce)
+		return ox_err_r(-EINVAL, "run: --scope says where to enforce: it needs --enforce");
+	return 0;
+}
+
 /* -1: go on; else the exit status */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY };
+	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY, OPT_SCOPE };
 	static const struct option table[] = {
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "hook", required_argument, NULL, OPT_HOOK },
 		{ "enforce", no_argument, NULL, OPT_ENFORCE },
 		{ "priority", required_argument, NULL, OPT_PRIORITY },
+		{ "scope", required_argument, NULL, OPT_SCOPE },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -132,6 +158,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->enforce = true;
 		else if (c == OPT_PRIORITY)
 			err = add_priority(o, optarg);
+		else if (c == OPT_SCOPE)
+			err = add_scope(o, optarg);
 		else if (c == 'j')
 			o->json = true;
 		else if (c == 'q')
@@ -146,8 +174,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	}
 	if (!err && optind < argc)
 		err = ox_err_r(-EINVAL, "run: what is '%s'? See --help", argv[optind]);
-	if (!err && o->enforce && o->hook == OOMX_HOOK_OBSERVE)
-		err = ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook nominate");
+	if (!err)
+		err = check_options(o);
 	if (!o->hook)
 		o->hook = o->enforce ? OOMX_HOOK_NOMINATE : OOMX_HOOK_OBSERVE;
 	return err ? OX_EXIT_USAGE : -1;
@@ -167,6 +195,7 @@ static int on_record(void *ctx, void *data, size_t size)
 {
 	struct run *r = ctx;
 
+	ox_reap_record(&r->reap, data, size);
 	(void)ox_feed_publish(r->feed, data, size); /* too long: cannot be, they are ours */
 	if (r->opt.quiet)
 		return 0;
@@ -244,6 +273,16 @@ static int set_priorities(struct run *r)
 	return err == -ENOENT ? -ENXIO : err; /* not there now: no fault of the arguments */
 }
 
+static int set_scopes(struct run *r)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < r->opt.n_scopes; i++)
+		err = ox_engine_scope(&r->engine, r->opt.scopes[i]);
+	return err;
+}
+
 static int watch_fd(struct run *r, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
@@ -275,20 +314,27 @@ static int set_up_loop(struct run *r)
 	err = ox_feed_new(OX_SOCK, BACKLOG_BYTES, &r->feed);
 	if (err)
 		return ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err));
-	err = watch_fd(r, r->signals);
+	err = ox_reap_start(&r->reap);
+	if (!err)
+		err = watch_fd(r, r->reap.timer);
+	if (!err)
+		err = watch_fd(r, r->signals);
 	if (!err)
 		err = watch_fd(r, ring_buffer__epoll_fd(r->rings));
 	return err ?: watch_fd(r, ox_feed_fd(r->feed));
 }
 
-static int start_responder(struct run *r)
+static int start_responders(struct run *r)
 {
-	int err = ox_responder_start(&r->responder, &r->engine);
+	int err = ox_responder_start(&r->responder, &r->engine, /* demoter= */ false);
 
+	if (!err)
+		err = ox_responder_start(&r->demoter, &r->engine, /* demoter= */ true);
 	if (err)
 		return err;
-	ox_engine_arm(&r->engine, r->responder.pid);
-	return watch_fd(r, r->responder.pidfd);
+	ox_engine_arm(&r->engine, r->responder.pid, r->demoter.pid);
+	err = watch_fd(r, r->responder.pidfd);
+	return err ?: watch_fd(r, r->demoter.pidfd);
 }
 
 static int protect_self(void)
@@ -303,6 +349,7 @@ static int protect_self(void)
 static int set_up(struct run *r)
 {
 	__u32 rss_mode = 0;
+	bool hides = false;
 	int err = ox_policy_load(r->opt.policy, &r->policy);
 
 	if (err)
@@ -313,9 +360,15 @@ static int set_up(struct run *r)
 	if (!err)
 		err = ox_calibrate(&rss_mode);
 	if (!err)
+		err = ox_selftest_scan(&hides);
+	if (!err)
 		err = ox_engine_load(&r->engine, r->opt.hook, &r->policy, rss_mode);
 	if (!err)
+		ox_engine_scan_hides(&r->engine, hides);
+	if (!err)
 		err = set_priorities(r);
+	if (!err)
+		err = set_scopes(r);
 	if (!err)
 		err = protect_self();
 	if (!err)
@@ -325,17 +378,25 @@ static int set_up(struct run *r)
 	if (!err)
 		err = ox_engine_attach(&r->engine);
 	if (!err && r->opt.enforce)
-		err = start_responder(r);
+		err = start_responders(r);
 	return err;
+}
+
+static void stop_responders(struct run *r)
+{
+	if (r->responder.pid > 0)
+		ox_responder_stop(&r->responder, &r->engine);
+	if (r->demoter.pid > 0)
+		ox_responder_stop(&r->demoter, &r->engine);
 }
 
 static void tear_down(struct run *r)
 {
 	ox_engine_disarm(&r->engine);
-	if (r->responder.pid > 0)
-		ox_responder_stop(&r->responder, &r->engine);
+	stop_responders(r);
 	ring_buffer__free(r->rings);
 	ox_feed_free(r->feed);
+	ox_reap_done(&r->reap);
 	ox_engine_done(&r->engine);
 	ox_policy_done(&r->policy);
 	if (r->signals >= 0)
@@ -348,17 +409,16 @@ static void tear_down(struct run *r)
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-/* It died: everything it raised is put back by us, and a new one takes over. */
-static int replace_responder(struct run *r)
+/* One of the two died: everything it altered is put back by us, and new ones take over. */
+static int replace_responders(struct run *r)
 {
 	ox_engine_disarm(&r->engine);
-	(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->responder.pidfd, NULL);
-	ox_responder_stop(&r->responder, &r->engine);
+	stop_responders(r); /* closes their pidfds, which takes them out of the epoll set */
 	if (!r->lives)
 		return ox_err_r(0, "the responder keeps dying: watching only from now on");
 	r->lives--;
 	ox_warn("the responder died: starting another");
-	if (start_responder(r))
+	if (start_responders(r))
 		ox_err("no responder: watching only from now on");
 	return 0;
 }
@@ -380,8 +440,11 @@ static int serve(struct run *r)
 				tell_losses(r);
 			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {
 				err = ox_feed_work(r->feed);
-			} else if (ev[i].data.fd == r->responder.pidfd) {
-				err = replace_responder(r);
+			} else if (ev[i].data.fd == r->reap.timer) {
+				ox_reap_work(&r->reap);
+			} else if (ev[i].data.fd == r->responder.pidfd ||
+				   ev[i].data.fd == r->demoter.pidfd) {
+				err = replace_responders(r);
 			}
 		}
 	}
@@ -391,7 +454,9 @@ static int serve(struct run *r)
 int ox_cmd_run(int argc, char **argv)
 {
 	struct run r = { .epoll = -1, .signals = -1, .lock = -1, .lives = RESPONDER_LIVES,
-			 .responder = { .pid = -1, .pidfd = -1, .control = -1 } };
+			 .responder = { .pid = -1, .pidfd = -1, .control = -1 },
+			 .demoter = { .pid = -1, .pidfd = -1, .control = -1 },
+			 .reap = { .timer = -1 } };
 	int err = parse_options(argc, argv, &r.opt);
 
 	if (err >= 0)

@@ -52,12 +52,14 @@ static const struct {
 	COUNTER(guards, "times that it was held until the victim was gone"),
 	COUNTER(guard_timeouts, "of which: the victim took too long"),
 	COUNTER(totals_differ, "times that our totalpages was not the kernel's"),
-	COUNTER(seats_busy, "choices skipped: the work space was in use"),
+	COUNTER(demoted, "rivals lowered for the time of an OOM"),
+	COUNTER(inherited, "children put right that inherited a raised oom_score_adj"),
+	COUNTER(out_of_scope, "OOMs left to the kernel: outside of --scope"),
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
 _Static_assert(sizeof(struct oomx_stats) ==
-		       (2 * OOMX_REC_MAX + OOMX_ABSTAIN_MAX + N_COUNTERS) * sizeof(__u64),
+		       (2 * OOMX_REC_MAX + OOMX_ABSTAIN_SLOTS + N_COUNTERS) * sizeof(__u64),
 	       "a counter is missing");
 
 struct status {
@@ -169,7 +171,18 @@ static bool enforcing(const struct status *s)
 static bool degraded(const struct status *s)
 {
 	return (s->config.flags & OOMX_CFG_ASKED) &&
-	       (!enforcing(s) || !s->config.responder_pid);
+	       (!enforcing(s) || !s->config.responder_pid ||
+		(s->config.flags & OOMX_CFG_STALLED));
+}
+
+/* Why it is degraded */
+static const char *why(const struct status *s)
+{
+	if (s->config.flags & OOMX_CFG_TRIPPED)
+		return "enforcing failed too often (see 'abstain' events); restart oomx to try again";
+	if (s->config.flags & OOMX_CFG_STALLED)
+		return "the responder does not answer";
+	return "no responder";
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
@@ -216,9 +229,11 @@ static int print_json(const struct status *s)
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
-	o = json_pack("{s:b, s:i, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i, s:o, s:o, s:o}",
+	o = json_pack("{s:b, s:i, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:o, s:o, s:o}",
 		      "running", 1, "pid", (int)s->pid, "version", c->version, "hook",
 		      ox_hook_name(c->hook), "enforce", enforcing(s), "degraded", degraded(s),
+		      "degraded_reason", degraded(s) ? json_string(why(s)) : json_null(),
+		      "scoped", !!(s->config.flags & OOMX_CFG_SCOPED),
 		      "policy", c->policy, "policy_hash", hash, "rss_mode",
 		      ox_rss_mode_name(c->rss_mode), "rules_generation",
 		      (int)c->rules_generation, "responder_pid",
@@ -263,7 +278,7 @@ static int print_text(const struct status *s)
 	printf("\n  hook      %s, %s\n", ox_hook_name(c->hook),
 	       enforcing(s) ? "enforcing" : "watching only");
 	if (degraded(s))
-		printf("  degraded: no responder, the kernel decides\n");
+		printf("  degraded: the kernel decides: %s\n", why(s));
 	else if (c->responder_pid)
 		printf("  responder process %u\n", c->responder_pid);
 	printf("  policy    %s (%016" PRIx64 ")\n", c->policy, (uint64_t)c->policy_hash);

@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 
 #include "bpflog.h"
+#include "cgroup.h"
 #include "log.h"
 #include "paths.h"
 
@@ -36,6 +37,9 @@ static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_pr
 #define GUARD_NS 1000000000ULL
 /* The kernel's own patience: OOM_REAPER_DELAY (mm/oom_kill.c, 6.1 to 7.3) */
 #define INFLIGHT_NS 2000000000ULL
+/* OOMs of one domain hold oom_lock, which all others wait for, for at most half of the time. */
+#define HOLD_WINDOW_NS 2000000000ULL
+#define HOLD_BUDGET_NS (HOLD_WINDOW_NS / 2)
 
 const char *ox_rss_mode_name(__u32 mode)
 {
@@ -109,6 +113,8 @@ static void configure(struct ox_engine *e, const struct ox_policy *policy, __u32
 	c->wait_ns = WAIT_NS;
 	c->guard_ns = GUARD_NS;
 	c->inflight_ns = INFLIGHT_NS;
+	c->hold_budget_ns = HOLD_BUDGET_NS;
+	c->hold_window_ns = HOLD_WINDOW_NS;
 	c->policy_hash = policy->hash;
 	memcpy(c->policy, policy->name, sizeof(c->policy) - 1);
 	memcpy(c->version, OX_VERSION, strlen(OX_VERSION));
@@ -219,8 +225,9 @@ int ox_engine_pinned(const char *map)
 	return fd < 0 ? -errno : fd;
 }
 
-void ox_engine_arm(struct ox_engine *e, __u32 responder_pid)
+void ox_engine_arm(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid)
 {
+	__atomic_store_n(&e->config->demoter_pid, demoter_pid, __ATOMIC_SEQ_CST);
 	/* in this order: enforcing without a responder would abstain, and say so */
 	__atomic_store_n(&e->config->responder_pid, responder_pid, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&e->config->flags, OOMX_CFG_ENFORCE | OOMX_CFG_ASKED, __ATOMIC_SEQ_CST);
@@ -232,6 +239,30 @@ void ox_engine_disarm(struct ox_engine *e)
 		return;
 	__atomic_fetch_and(&e->config->flags, ~OOMX_CFG_ENFORCE, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->config->responder_pid, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->config->demoter_pid, 0, __ATOMIC_SEQ_CST);
+}
+
+void ox_engine_scan_hides(struct ox_engine *e, bool hides)
+{
+	__u32 flags = hides ? OOMX_CFG_HIDES : 0;
+
+	e->config->flags = (e->config->flags & ~OOMX_CFG_HIDES) | flags; /* nothing is attached */
+}
+
+int ox_engine_scope(struct ox_engine *e, const char *cgroup)
+{
+	__u32 one = 1;
+	__u64 id = 0;
+	int err = ox_cgroup_id(cgroup, &id);
+
+	if (err == -ENOENT)
+		return ox_err_r(-ENXIO, "--scope: there is no cgroup %s", cgroup);
+	if (!err)
+		err = bpf_map_update_elem(ox_engine_map(e, "oomx_scope"), &id, &one, BPF_ANY);
+	if (err)
+		return ox_err_r(err, "--scope %s: %s", cgroup, strerror(-err));
+	__atomic_fetch_or(&e->config->flags, OOMX_CFG_SCOPED, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 int ox_engine_map(const struct ox_engine *e, const char *name)

@@ -40,8 +40,14 @@ int ox_engine_attach(struct ox_engine *e);
 /* Pins the maps below OX_PIN_DIR, for `oomx priority`, `status`, and `stop` after a crash. */
 int ox_engine_pin(struct ox_engine *e);
 
-/* From now on the policy's choices are enforced, by the responder with this process id. */
-void ox_engine_arm(struct ox_engine *e, __u32 responder_pid);
+/* What ox_selftest_scan() found. Before ox_engine_attach(). */
+void ox_engine_scan_hides(struct ox_engine *e, bool hides);
+
+/* Enforcing is for this cgroup and all below it, and others that were named before. Logs. */
+int ox_engine_scope(struct ox_engine *e, const char *cgroup);
+
+/* From now on the policy's choices are enforced, by the processes with these ids. */
+void ox_engine_arm(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid);
 /* Back to watching. */
 void ox_engine_disarm(struct ox_engine *e);
 

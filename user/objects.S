@@ -16,4 +16,5 @@ ox_obj_\name\()_end:
 	object priority, policies/priority.bpf.o
 	object calibrate, probe/calibrate.bpf.o
 	object score, probe/score.bpf.o
+	object selftest, probe/selftest.bpf.o
 	.section .note.GNU-stack,"",@progbits

@@ -11,6 +11,7 @@ OX_OBJECT(kernel);
 OX_OBJECT(priority);
 OX_OBJECT(calibrate);
 OX_OBJECT(score);
+OX_OBJECT(selftest);
 
 /* An object file in memory. */
 struct ox_blob {

@@ -70,12 +70,16 @@ static const char *const abstain_name[] = {
 	[OOMX_ABSTAIN_WALK] = "walk",
 	[OOMX_ABSTAIN_DISOBEYED] = "disobeyed",
 	[OOMX_ABSTAIN_OVERTAKEN] = "overtaken",
+	[OOMX_ABSTAIN_BUDGET] = "budget",
+	[OOMX_ABSTAIN_WORKER] = "worker",
+	[OOMX_ABSTAIN_BREAKER] = "breaker",
 };
 _Static_assert(ARRAY_SIZE(abstain_name) == OOMX_ABSTAIN_MAX, "a reason is missing");
 
 static const char *const abstain_text[] = {
 	[OOMX_ABSTAIN_NO_CANDIDATE] = "nothing was eligible, or the policy refused everything",
-	[OOMX_ABSTAIN_NO_RESPONDER] = "the process that raises oom_score_adj is not there",
+	[OOMX_ABSTAIN_NO_RESPONDER] =
+		"the process that raises oom_score_adj is not there, or does not answer",
 	[OOMX_ABSTAIN_TIMEOUT] = "its oom_score_adj was not raised in time",
 	[OOMX_ABSTAIN_OUTSCORED] = "another candidate beats even oom_score_adj 1000",
 	[OOMX_ABSTAIN_RING_FULL] = "the request to raise its oom_score_adj could not be queued",
@@ -85,6 +89,9 @@ static const char *const abstain_text[] = {
 		"the kernel chose another, although its oom_score_adj was raised in time",
 	[OOMX_ABSTAIN_OVERTAKEN] =
 		"an earlier victim was given up on only after the choice was due",
+	[OOMX_ABSTAIN_BUDGET] = "the OOMs of this domain have held up the others long enough",
+	[OOMX_ABSTAIN_WORKER] = "the trigger is a kernel thread, which must not wait",
+	[OOMX_ABSTAIN_BREAKER] = "enforcing failed too often: watching only from here on",
 };
 _Static_assert(ARRAY_SIZE(abstain_text) == OOMX_ABSTAIN_MAX, "a reason is missing");
 

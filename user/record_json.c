@@ -195,6 +195,7 @@ static void put_kill(struct object *o, const struct oomx_rec_kill *r)
 	put_u64(o, "domain_id", r->domain_id);
 	put_bytes(o, "policy", r->policy, sizeof(r->policy));
 	put(o, "policy_hash", json_string(hash));
+	put(o, "signalled", json_boolean(r->flags & OOMX_KILL_SIGNALLED));
 	put(o, "would", would_json(r));
 	put(o, "facts", ox_facts_json(&r->facts));
 }

@@ -8,16 +8,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/capability.h>
 #include <bpf/bpf.h>
 
+#include "capability.h"
 #include "cleanup.h"
 #include "exit.h"
 #include "log.h"
@@ -27,24 +27,28 @@
 #define RT_PRIORITY 50
 #define STACK_BYTES 65536
 #define NOMINEES 64
+#define END_MS 2000 /* for one that is told to end */
 /* A nominee that has not been killed by then was a false alarm. */
 #define RESTORE_AFTER_NS 300000000ULL
-#define RAISED_TEXT "1000\n" /* how /proc shows OOMX_ADJ_RAISED */
+/* A request this old was sent while we were stopped: nobody waits for it any more. */
+#define STALE_NS 500000000ULL
 
 /* ---- the process itself --------------------------------------------------------------------- */
 
-struct raised {
+struct altered {
 	__u32 pid; /* 0: free */
 	int fd;	   /* its oom_score_adj: names the process itself, should the id be used again */
 	__u64 start_ns;
 	__u64 since_ns;
 	int old_adj;
+	int set_adj;
 };
 
 struct state {
 	struct ring_buffer *ring;
-	int map; /* oomx_raised */
-	struct raised raised[NOMINEES];
+	int map;		   /* oomx_raised */
+	struct oomx_stats *stats; /* the kernel's own, mapped */
+	struct altered altered[NOMINEES];
 };
 
 static __u64 now_ns(void)
@@ -64,49 +68,62 @@ static int put_value(int fd, int value)
 	return pwrite(fd, buf, n, 0) == n ? 0 : -errno;
 }
 
-static bool is_raised(int fd)
+static bool has_value(int fd, int value)
 {
-	char buf[16] = {};
+	char buf[16] = {}, want[16];
 
-	return pread(fd, buf, sizeof(buf) - 1, 0) > 0 && !strcmp(buf, RAISED_TEXT);
+	(void)snprintf(want, sizeof(want), "%d\n", value); /* how /proc shows it */
+	return pread(fd, buf, sizeof(buf) - 1, 0) > 0 && !strcmp(buf, want);
 }
 
-static void put_back(struct state *s, struct raised *r)
+/* Raised and not killed. */
+static void count_false_alarm(struct state *s, const struct altered *a)
+{
+	struct oomx_raised r;
+
+	if (a->set_adj == OOMX_ADJ_RAISED && !bpf_map_lookup_elem(s->map, &a->pid, &r) && !r.killed)
+		__atomic_fetch_add(&s->stats->false_alarms, 1, __ATOMIC_RELAXED);
+}
+
+static void put_back(struct state *s, struct altered *a)
 {
 	int err = 0;
 
 	/* its owner may have set another value meanwhile: that one stays */
-	if (is_raised(r->fd))
-		err = put_value(r->fd, r->old_adj);
+	if (has_value(a->fd, a->set_adj)) {
+		err = put_value(a->fd, a->old_adj);
+		if (!err)
+			count_false_alarm(s, a);
+	}
 	if (!err || err == -ESRCH)
-		(void)bpf_map_delete_elem(s->map, &r->pid); /* else it stays, for `oomx stop` */
-	(void)close(r->fd);
-	r->pid = 0;
+		(void)bpf_map_delete_elem(s->map, &a->pid); /* else it stays, for `oomx stop` */
+	(void)close(a->fd);
+	a->pid = 0;
 }
 
-static struct raised *slot_for(struct state *s, __u32 pid)
+static struct altered *slot_for(struct state *s, __u32 pid)
 {
-	struct raised *oldest = &s->raised[0];
+	struct altered *oldest = &s->altered[0];
 	unsigned int i;
 
 	for (i = 0; i < NOMINEES; i++)
-		if (s->raised[i].pid == pid)
-			return &s->raised[i];
+		if (s->altered[i].pid == pid)
+			return &s->altered[i];
 	for (i = 0; i < NOMINEES; i++) {
-		if (!s->raised[i].pid)
-			return &s->raised[i];
-		if (s->raised[i].since_ns < oldest->since_ns)
-			oldest = &s->raised[i];
+		if (!s->altered[i].pid)
+			return &s->altered[i];
+		if (s->altered[i].since_ns < oldest->since_ns)
+			oldest = &s->altered[i];
 	}
 	put_back(s, oldest);
 	return oldest;
 }
 
 /*
- * The request is microseconds old and names a process that was alive: its id is still its own.
- * Opening allocates a little; that has never failed in an OOM (60 of 60, cold caches included).
+ * The request is fresh and names a process that was alive: its id is still its own. Opening
+ * allocates a little; that has never failed in an OOM (60 of 60, cold caches included).
  */
-static int take(const struct oomx_request *q, struct raised *r)
+static int take(const struct oomx_request *q, struct altered *a)
 {
 	char path[48];
 	int fd;
@@ -115,9 +132,20 @@ static int take(const struct oomx_request *q, struct raised *r)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	*r = (struct raised){ .pid = q->pid, .fd = fd, .start_ns = q->start_ns,
-			      .old_adj = q->old_adj };
+	*a = (struct altered){ .pid = q->pid, .fd = fd, .start_ns = q->start_ns,
+			       .old_adj = q->old_adj, .set_adj = q->set_adj };
 	return 0;
+}
+
+/* One that was forked with a value of ours, and keeps nothing of it. */
+static void disown(struct state *s, const struct oomx_request *q)
+{
+	struct altered a;
+
+	if (!take(q, &a))
+		put_back(s, &a);
+	else
+		(void)bpf_map_delete_elem(s->map, &q->pid); /* it is gone */
 }
 
 /* libbpf's callback for one request */
@@ -125,66 +153,58 @@ static int on_request(void *ctx, void *data, size_t size)
 {
 	const struct oomx_request *q = data;
 	struct state *s = ctx;
-	struct raised *r;
+	struct altered *a;
 	unsigned int i;
 
 	if (size < sizeof(*q))
 		return 0;
-	for (i = 0; q->exclusive && i < NOMINEES; i++)
-		if (s->raised[i].pid && s->raised[i].pid != q->pid)
-			put_back(s, &s->raised[i]);
-	r = slot_for(s, q->pid);
-	if (r->pid == q->pid && r->start_ns != q->start_ns)
-		put_back(s, r); /* the id has been used again */
-	if (!r->pid && take(q, r)) {
-		__u32 pid = q->pid;
-
-		(void)bpf_map_delete_elem(s->map, &pid); /* nothing was raised */
+	if (q->flags & OOMX_REQ_RESTORE) {
+		disown(s, q);
 		return 0;
 	}
-	(void)put_value(r->fd, OOMX_ADJ_RAISED); /* fails only for one that is gone */
-	r->since_ns = now_ns();
+	for (i = 0; (q->flags & OOMX_REQ_EXCLUSIVE) && i < NOMINEES; i++)
+		if (s->altered[i].pid && s->altered[i].pid != q->pid &&
+		    s->altered[i].set_adj == OOMX_ADJ_RAISED)
+			put_back(s, &s->altered[i]);
+	a = slot_for(s, q->pid);
+	if (a->pid == q->pid && a->start_ns != q->start_ns)
+		put_back(s, a); /* the id has been used again */
+	if (!a->pid && (now_ns() - q->ktime_ns > STALE_NS || take(q, a))) {
+		(void)bpf_map_delete_elem(s->map, &q->pid); /* nothing was altered */
+		return 0;
+	}
+	a->set_adj = q->set_adj;
+	(void)put_value(a->fd, a->set_adj); /* fails only for one that is gone */
+	a->since_ns = now_ns();
 	return 0;
 }
 
-/* Puts back what was raised long enough ago. Milliseconds until the next one is due; -1: none. */
+/* Puts back what was altered long enough ago. Milliseconds until the next one is due; -1: none. */
 static int restore_due(struct state *s, __u64 age_ns)
 {
 	__u64 now = now_ns(), left, next = ~0ULL;
 	unsigned int i;
 
 	for (i = 0; i < NOMINEES; i++) {
-		struct raised *r = &s->raised[i];
+		struct altered *a = &s->altered[i];
 
-		if (!r->pid)
+		if (!a->pid)
 			continue;
-		if (now - r->since_ns >= age_ns) {
-			put_back(s, r);
+		if (now - a->since_ns >= age_ns) {
+			put_back(s, a);
 			continue;
 		}
-		left = age_ns - (now - r->since_ns);
+		left = age_ns - (now - a->since_ns);
 		next = left < next ? left : next;
 	}
 	return next == ~0ULL ? -1 : (int)(next / 1000000) + 1;
 }
 
-static int drop_cap_sys_resource(void)
-{
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct c[2] = {};
-
-	if (syscall(SYS_capget, &h, c))
-		return -errno;
-	c[0].effective &= ~(1U << CAP_SYS_RESOURCE);
-	c[0].permitted &= ~(1U << CAP_SYS_RESOURCE);
-	c[0].inheritable &= ~(1U << CAP_SYS_RESOURCE);
-	return syscall(SYS_capset, &h, c) ? -errno : 0;
-}
-
 /* Runs the whole way once, on this very process: what it needs is in memory after that. */
 static int rehearse(struct state *s)
 {
-	struct oomx_request q = { .pid = getpid(), .old_adj = 0, .exclusive = 1 };
+	struct oomx_request q = { .pid = getpid(), .old_adj = 0, .set_adj = OOMX_ADJ_RAISED,
+				  .flags = OOMX_REQ_EXCLUSIVE, .ktime_ns = now_ns() };
 	char stack[STACK_BYTES];
 
 	memset(stack, 1, sizeof(stack));
@@ -194,7 +214,7 @@ static int rehearse(struct state *s)
 	return ring_buffer__consume(s->ring) < 0 ? -EIO : 0;
 }
 
-static int settle(struct state *s)
+static int settle(struct state *s, bool keep_cap)
 {
 	struct sched_param p = { .sched_priority = RT_PRIORITY };
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -210,7 +230,7 @@ static int settle(struct state *s)
 	if (put_value(fd, -1000))
 		return ox_err_r(-EPERM, "responder: cannot protect itself (oom_score_adj): %m");
 	(void)close(fd);
-	err = drop_cap_sys_resource();
+	err = keep_cap ? 0 : ox_cap_resource_drop();
 	if (err)
 		return ox_err_r(err, "responder: cannot drop CAP_SYS_RESOURCE: %s", strerror(-err));
 	/* what has been touched now is all it needs; libraries have megabytes beyond that */
@@ -219,72 +239,95 @@ static int settle(struct state *s)
 	return 0;
 }
 
-static void serve(struct state *s, int control)
+/*
+ * Woken by edges, never by the ring's level: a record that is reserved and not yet submitted makes
+ * the ring readable with nothing to read, and its writer may be waiting for this very CPU. In real
+ * time, asking again and again would keep it from ever coming back.
+ */
+static int watch(int requests, int control)
 {
-	struct pollfd fds[] = {
-		{ .fd = ring_buffer__epoll_fd(s->ring), .events = POLLIN },
-		{ .fd = control, .events = POLLIN },
-	};
-	int timeout = -1;
+	struct epoll_event ring = { .events = EPOLLIN | EPOLLET, .data.fd = requests };
+	struct epoll_event end = { .events = EPOLLIN, .data.fd = control };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
 
-	for (;;) {
-		if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, requests, &ring) ||
+	    epoll_ctl(fd, EPOLL_CTL_ADD, control, &end))
+		return ox_err_r(-errno, "responder: epoll: %m");
+	return fd;
+}
+
+static void serve(struct state *s, int epoll, int control)
+{
+	struct epoll_event ev[2];
+	int timeout = -1, i, n;
+	bool go_on = true;
+
+	while (go_on) {
+		n = epoll_wait(epoll, ev, 2, timeout);
+		if (n < 0 && errno != EINTR)
 			break;
-		if (fds[0].revents)
-			(void)ring_buffer__consume(s->ring); /* our callback never fails */
-		if (fds[1].revents) /* the daemon closed it, or died */
-			break;
+		(void)ring_buffer__consume(s->ring); /* our callback never fails */
+		for (i = 0; i < n; i++)
+			if (ev[i].data.fd == control) /* the daemon closed it, or died */
+				go_on = false;
 		timeout = restore_due(s, RESTORE_AFTER_NS);
 	}
-	ring_buffer__consume(s->ring);
 	(void)restore_due(s, 0);
 }
 
 int ox_cmd_responder(int argc, char **argv)
 {
 	struct state s = {};
-	int requests, control, err;
+	int requests, stats, control, keep_cap, epoll, err;
 
-	if (argc != 4 || ox_parse_s32(argv[1], 0, 1 << 20, &requests) ||
+	if (argc != 6 || ox_parse_s32(argv[1], 0, 1 << 20, &requests) ||
 	    ox_parse_s32(argv[2], 0, 1 << 20, &s.map) ||
-	    ox_parse_s32(argv[3], 0, 1 << 20, &control))
+	    ox_parse_s32(argv[3], 0, 1 << 20, &stats) ||
+	    ox_parse_s32(argv[4], 0, 1 << 20, &control) || ox_parse_s32(argv[5], 0, 1, &keep_cap))
 		return ox_err_r(OX_EXIT_USAGE, "responder: started by 'oomx run', not by hand");
+	s.stats = mmap(NULL, sizeof(*s.stats), PROT_READ | PROT_WRITE, MAP_SHARED, stats, 0);
+	if (s.stats == MAP_FAILED)
+		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot map the counters: %m");
 	s.ring = ring_buffer__new(requests, on_request, &s, NULL);
 	if (!s.ring)
 		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot read requests: %m");
-	err = settle(&s);
+	epoll = watch(requests, control);
+	err = epoll < 0 ? epoll : settle(&s, keep_cap);
 	if (!err && write(control, "r", 1) == 1)
-		serve(&s, control);
+		serve(&s, epoll, control);
 	ring_buffer__free(s.ring);
 	return err ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 
 /* ---- its starter ---------------------------------------------------------------------------- */
 
-static void run_responder(int requests, int map, int control)
+static void run_responder(const int fds[4], bool keep_cap)
 {
-	char a[16], b[16], c[16];
+	char text[4][16];
+	unsigned int i;
 
 	/* signals meant for the daemon reach its group: only the daemon ends this process */
 	(void)setpgid(0, 0);
-	if (fcntl(requests, F_SETFD, 0) || fcntl(map, F_SETFD, 0) || fcntl(control, F_SETFD, 0))
-		_exit(1);
-	(void)snprintf(a, sizeof(a), "%d", requests); /* all fit */
-	(void)snprintf(b, sizeof(b), "%d", map);
-	(void)snprintf(c, sizeof(c), "%d", control);
-	execl("/proc/self/exe", "oomx", "responder", a, b, c, NULL);
+	for (i = 0; i < 4; i++) {
+		if (fcntl(fds[i], F_SETFD, 0))
+			_exit(1);
+		(void)snprintf(text[i], sizeof(text[i]), "%d", fds[i]); /* fits */
+	}
+	execl("/proc/self/exe", "oomx", "responder", text[0], text[1], text[2], text[3],
+	      keep_cap ? "1" : "0", NULL);
 	_exit(1);
 }
 
-int ox_responder_start(struct ox_responder *r, const struct ox_engine *e)
+int ox_responder_start(struct ox_responder *r, const struct ox_engine *e, bool demoter)
 {
-	int requests = ox_engine_map(e, "oomx_requests"), map = ox_engine_map(e, "oomx_raised");
+	int fds[4] = { ox_engine_map(e, demoter ? "oomx_demotions" : "oomx_requests"),
+		       ox_engine_map(e, "oomx_raised"), ox_engine_map(e, "oomx_stats") };
 	int sock[2];
 	char byte;
 	pid_t pid;
 
 	*r = (struct ox_responder){ .pid = -1, .pidfd = -1, .control = -1 };
-	if (requests < 0 || map < 0)
+	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
 		return ox_err_r(-ENOTSUP, "this hook has no use for a responder");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock))
 		return ox_err_r(-errno, "responder: %m");
@@ -295,7 +338,8 @@ int ox_responder_start(struct ox_responder *r, const struct ox_engine *e)
 		sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)close(sock[0]); /* or it would never see the daemon's end */
-		run_responder(requests, map, sock[1]);
+		fds[3] = sock[1];
+		run_responder(fds, demoter);
 	}
 	(void)close(sock[1]); /* the responder has its own */
 	if (pid < 0 || read(sock[0], &byte, 1) != 1) {
@@ -318,10 +362,16 @@ int ox_responder_start(struct ox_responder *r, const struct ox_engine *e)
 
 void ox_responder_stop(struct ox_responder *r, const struct ox_engine *e)
 {
+	struct pollfd end = { .fd = r->pidfd, .events = POLLIN };
+
 	if (r->control >= 0)
 		(void)close(r->control);
-	if (r->pid > 0)
+	if (r->pid > 0) {
+		(void)kill(r->pid, SIGCONT); /* a stopped one would never see that */
+		if (r->pidfd >= 0 && poll(&end, 1, END_MS) <= 0)
+			(void)kill(r->pid, SIGKILL);
 		(void)waitpid(r->pid, NULL, 0);
+	}
 	if (r->pidfd >= 0)
 		(void)close(r->pidfd);
 	*r = (struct ox_responder){ .pid = -1, .pidfd = -1, .control = -1 };

@@ -22,8 +22,12 @@ struct ox_responder {
 	int control; /* closing it makes the responder restore everything and end */
 };
 
-/* Starts it and waits until it is ready. Logs. 0 or -errno; nothing is left on failure. */
-int ox_responder_start(struct ox_responder *r, const struct ox_engine *e);
+/*
+ * Starts it and waits until it is ready. The demoter is a second one that has kept
+ * CAP_SYS_RESOURCE, and lowers those rivals of a nominee that take it. Logs. 0 or -errno; nothing
+ * is left on failure.
+ */
+int ox_responder_start(struct ox_responder *r, const struct ox_engine *e, bool demoter);
 
 /* Has it restore everything, waits for its end, then restores what it may have left. */
 void ox_responder_stop(struct ox_responder *r, const struct ox_engine *e);

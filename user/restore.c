@@ -10,9 +10,11 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 
+#include "capability.h"
 #include "cleanup.h"
 
 #define VALUE_MAX 256
+#define FIRST_SIZE 24 /* of an entry when there was only raising */
 
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; the comm before it may hold anything. */
 static int start_ticks(int dir, __u64 *ret)
@@ -105,12 +107,17 @@ int ox_adj_read(__u32 pid, __u64 start_ns, int *ret)
 
 int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
 {
+	bool was = false;
 	int now = 0;
 	int err = ox_adj_read(pid, r->start_ns, &now);
 
 	/* its owner may have set another value meanwhile: that one stays */
-	if (!err && now == OOMX_ADJ_RAISED)
+	if (!err && now == r->set_adj)
+		err = ox_cap_resource_use(r->capped, &was);
+	if (!err && now == r->set_adj) {
 		err = ox_adj_write(pid, r->start_ns, r->old_adj);
+		(void)ox_cap_resource_use(was, NULL); /* as it was a moment ago */
+	}
 	if (!err || err == -ESRCH)
 		(void)bpf_map_delete_elem(map, &pid); /* absent is what we want */
 	return err;
@@ -118,11 +125,11 @@ int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
 
 unsigned int ox_restore_all(int map)
 {
-	/* another version's entries may be longer; they begin like ours */
+	/* another version's entries may be longer; they begin like ours, but for the very first */
 	union {
 		struct oomx_raised r;
 		char room[VALUE_MAX];
-	} value;
+	} value = {};
 	struct bpf_map_info info = {};
 	__u32 pid, next, len = sizeof(info);
 	unsigned int failed = 0;
@@ -130,7 +137,7 @@ unsigned int ox_restore_all(int map)
 	int err;
 
 	if (bpf_map_get_info_by_fd(map, &info, &len) || info.key_size != sizeof(pid) ||
-	    info.value_size < sizeof(value.r) || info.value_size > VALUE_MAX)
+	    info.value_size < FIRST_SIZE || info.value_size > VALUE_MAX)
 		return 1;
 	more = !bpf_map_get_next_key(map, NULL, &next);
 	while (more) {
@@ -138,6 +145,8 @@ unsigned int ox_restore_all(int map)
 		more = !bpf_map_get_next_key(map, &pid, &next);
 		if (bpf_map_lookup_elem(map, &pid, &value))
 			continue;
+		if (info.value_size == FIRST_SIZE)
+			value.r.set_adj = OOMX_ADJ_RAISED;
 		err = ox_restore_one(map, pid, &value.r);
 		if (err && err != -ESRCH)
 			failed++;

@@ -16,8 +16,9 @@ int ox_adj_write(__u32 pid, __u64 start_ns, int adj);
 int ox_adj_read(__u32 pid, __u64 start_ns, int *ret);
 
 /*
- * Puts one entry of the map "oomx_raised" back, if the value is still the raised one, and takes
- * it out of the map. Errors as above; the entry stays only if writing failed.
+ * Puts one entry of the map "oomx_raised" back, if the value is still what was set, and takes it
+ * out of the map; oom_score_adj_min becomes what it was. Errors as above; the entry stays only if
+ * writing failed.
  */
 int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r);
 

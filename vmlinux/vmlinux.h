@@ -56,6 +56,7 @@ struct percpu_counter {
 
 struct mm_struct {
 	struct percpu_counter rss_stat[4];
+	atomic_t mm_users;
 	atomic_long_t pgtables_bytes;
 	unsigned long total_vm;
 	mm_flags_t flags;
@@ -77,11 +78,13 @@ struct cred {
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	struct list_head thread_head;
 	unsigned int flags;
 	unsigned long long sum_sched_runtime;
 	bool oom_flag_origin;
 	short oom_score_adj;
+	short oom_score_adj_min;
 	struct mm_struct *oom_mm;
 };
 

@@ -80,6 +80,15 @@ int BPF_PROG(ox_task_exit, struct task_struct *p)
 
 	if (cfg && cfg->responder_pid && (u32)p->pid == cfg->responder_pid)
 		cfg->responder_pid = 0;
+	if (cfg && cfg->demoter_pid && (u32)p->pid == cfg->demoter_pid)
+		cfg->demoter_pid = 0;
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(ox_forked, struct task_struct *parent, struct task_struct *child)
+{
+	ox_request_inherited(parent, child);
 	return 0;
 }
 
@@ -123,6 +132,8 @@ int BPF_PROG(ox_marked, struct task_struct *t)
 
 	if (s)
 		ox_watch_marked(t, s);
+	if (ox_now.in_kill)
+		ox_request_killed(t);
 	return 0;
 }
 
@@ -136,7 +147,7 @@ int BPF_PROG(ox_kill_leave)
 SEC("fexit/out_of_memory")
 int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
-	ox_guard(oc);
+	ox_enforced(oc);
 	ox_watch_leave(oc, ret);
 	return 0;
 }
@@ -151,7 +162,7 @@ int BPF_PROG(ox_reaped, struct mm_struct *mm)
 SEC("fexit/exit_mmap")
 int BPF_PROG(ox_mm_gone, struct mm_struct *mm)
 {
-	ox_forget(mm);
+	ox_request_forget(mm);
 	ox_watch_freed(mm, /* gone= */ true);
 	return 0;
 }

@@ -46,7 +46,11 @@
 #define OOMX_ABSTAIN_WALK 7	     /* the task list could not be walked to its end */
 #define OOMX_ABSTAIN_DISOBEYED 8     /* raised in time, yet the kernel chose another */
 #define OOMX_ABSTAIN_OVERTAKEN 9     /* an earlier victim held the choice back, not the kernel */
-#define OOMX_ABSTAIN_MAX 10
+#define OOMX_ABSTAIN_BUDGET 10	     /* the domain's OOMs have held oom_lock long enough */
+#define OOMX_ABSTAIN_WORKER 11	     /* the trigger is a kernel thread, which must not wait */
+#define OOMX_ABSTAIN_BREAKER 12	     /* too many failures: watching only from here on */
+#define OOMX_ABSTAIN_MAX 13
+#define OOMX_ABSTAIN_SLOTS 16 /* of counters: room for more reasons */
 
 struct oomx_rec_hdr {
 	__u32 type; /* OOMX_REC_* */
@@ -91,6 +95,9 @@ struct oomx_rec_oom {
 	char domain_path[OOMX_PATH_LEN]; /* leaf first, as in oomx_who */
 };
 
+/* oomx_rec_kill.flags */
+#define OOMX_KILL_SIGNALLED (1u << 0) /* SIGKILL was ours: memory.events does not count it */
+
 /* OOMX_REC_KILL and OOMX_REC_KERNEL_KILL */
 struct oomx_rec_kill {
 	struct oomx_rec_hdr hdr;
@@ -106,7 +113,7 @@ struct oomx_rec_kill {
 	__u64 domain_id;
 	/* the policy's first choice; not the victim when observing or abstaining */
 	__u32 would_pid;     /* 0: none */
-	__u32 _pad;
+	__u32 flags;	     /* OOMX_KILL_* */
 	__s64 would_badness;
 	__s64 would_points;
 	char would_comm[OOMX_COMM_LEN];
@@ -171,6 +178,10 @@ struct oomx_rec_candidates {
 /* oomx_config.flags */
 #define OOMX_CFG_ENFORCE (1u << 0) /* else rank and report only */
 #define OOMX_CFG_ASKED (1u << 1)   /* enforcing was asked for: without ENFORCE, it has failed */
+#define OOMX_CFG_SCOPED (1u << 2)  /* enforce only in the cgroups of map "oomx_scope" */
+#define OOMX_CFG_TRIPPED (1u << 3) /* set by the kernel side: the circuit breaker ended enforcing */
+#define OOMX_CFG_STALLED (1u << 4) /* set by the kernel side: the responder does not answer */
+#define OOMX_CFG_HIDES (1u << 5)   /* memcg scans do not see a victim that is exiting */
 
 struct oomx_config {
 	__u32 abi;		/* OOMX_ABI */
@@ -188,6 +199,11 @@ struct oomx_config {
 	__u64 policy_hash;	/* as in oomx_rec_kill */
 	char policy[OOMX_POLICY_LEN];
 	char version[OOMX_VERSION_LEN];
+	__u32 demoter_pid; /* lowers rivals that the responder may not touch; 0: none */
+	__u32 _pad;
+	/* longest hold of oom_lock per domain, waits and guards together, within a time */
+	__u64 hold_budget_ns;
+	__u64 hold_window_ns;
 };
 
 /* ---- counters: map "oomx_stats", one entry -------------------------------------------------- */
@@ -195,7 +211,7 @@ struct oomx_config {
 struct oomx_stats {
 	__u64 sent[OOMX_REC_MAX];	  /* by record type */
 	__u64 dropped[OOMX_REC_MAX];	  /* by record type: no room in the ring */
-	__u64 abstained[OOMX_ABSTAIN_MAX];
+	__u64 abstained[OOMX_ABSTAIN_SLOTS];
 	__u64 ooms;		/* calls of out_of_memory() */
 	__u64 joined;		/* of which: a victim was already on its way out */
 	__u64 exiting;		/* of which: the trigger itself was already dying */
@@ -211,7 +227,9 @@ struct oomx_stats {
 	__u64 guards;		/* OOMs that held oom_lock until the victim was gone */
 	__u64 guard_timeouts;
 	__u64 totals_differ;	/* our totalpages was not the kernel's */
-	__u64 seats_busy;	/* a choice was skipped: its work space was in use */
+	__u64 demoted;		/* rivals whose oom_score_adj was lowered for the time of an OOM */
+	__u64 inherited;	/* children that were forked with a raised value, and put right */
+	__u64 out_of_scope;	/* OOMs left to the kernel: outside the cgroups of --scope */
 };
 
 /* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
@@ -223,15 +241,24 @@ struct oomx_prio {
 	__u32 _pad;
 };
 
-/* ---- nominations: ring "oomx_requests" and map "oomx_raised" -------------------------------- */
+/* ---- nominations: rings "oomx_requests", "oomx_demotions" and map "oomx_raised" ------------- */
 
 #define OOMX_ADJ_RAISED 1000
+/*
+ * What a rival of the nominee is lowered to: hardly anybody's own value, so that an altered one is
+ * told from the owner's without a search, and worth a thousandth of the domain.
+ */
+#define OOMX_ADJ_LOWERED 1
+
+/* oomx_request.flags */
+#define OOMX_REQ_EXCLUSIVE (1u << 0) /* under oom_lock: restore every other nominee first */
+#define OOMX_REQ_RESTORE (1u << 1)   /* set_adj has been inherited: put old_adj in its place */
 
 struct oomx_request {
 	__u32 pid;
 	__s32 old_adj;
-	__u32 exclusive; /* under oom_lock: restore every other nominee first */
-	__u32 _pad;
+	__s32 set_adj;
+	__u32 flags; /* OOMX_REQ_* */
 	__u64 start_ns;
 	__u64 ktime_ns;
 };
@@ -241,7 +268,9 @@ struct oomx_raised {
 	__u64 start_ns;
 	__u64 ktime_ns;
 	__s32 old_adj;
-	__u32 killed;
+	__u32 killed;  /* by the OOM killer: nothing is put back */
+	__s32 set_adj; /* OOMX_ADJ_RAISED, OOMX_ADJ_LOWERED */
+	__u32 capped;  /* set with CAP_SYS_RESOURCE: oom_score_adj_min went with it */
 };
 
 /* ---- score: what the task iterator writes for `oomx score` ---------------------------------- */
@@ -271,6 +300,19 @@ struct oomx_calibration {
 	__s64 sum;    /* out: ours at the same instant, every CPU added */
 };
 
+/* ---- self-test: whether iterating a cgroup shows a process that is exiting ------------------ */
+
+struct oomx_selftest {
+	__u32 pid;     /* in: the process that exits */
+	__u32 reader;  /* in: the thread that has its cgroup iterated */
+	__u32 exiting; /* out: 1: at the end of its address space, and held there; 2: no more */
+	__u32 release; /* in: go on */
+	__u32 seen;    /* out: the iteration has met it */
+	__u32 walked;  /* out: steps of the iteration while it was held */
+	__u32 hides;   /* out: the kernel's types say that it is hidden */
+	__u32 _pad;
+};
+
 #define OOMX_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: struct " #t)
 OOMX_SIZE(oomx_rec_hdr, 32);
 OOMX_SIZE(oomx_who, 304);
@@ -282,8 +324,9 @@ OOMX_SIZE(oomx_candidate, 48 + 144);
 OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
 OOMX_SIZE(oomx_prio, 16);
 OOMX_SIZE(oomx_request, 32);
-OOMX_SIZE(oomx_raised, 24);
+OOMX_SIZE(oomx_raised, 32);
 OOMX_SIZE(oomx_calibration, 40);
+OOMX_SIZE(oomx_selftest, 32);
 #undef OOMX_SIZE
 
 #endif

@@ -39,15 +39,15 @@ static __always_inline struct oomx_config *ox_config(void)
 	return bpf_map_lookup_elem(&oomx_config, &zero);
 }
 
-/* oom_score_adj as its owner set it: a nominee's is raised for the length of an OOM. */
+/* oom_score_adj as its owner set it: ours is there only for the length of an OOM. */
 static __always_inline s32 ox_adj_of_owner(u32 pid, u64 start_ns, s32 adj)
 {
 	struct oomx_raised *r;
 
-	if (adj != OOMX_ADJ_RAISED)
+	if (adj != OOMX_ADJ_RAISED && adj != OOMX_ADJ_LOWERED)
 		return adj;
 	r = bpf_map_lookup_elem(&oomx_raised, &pid);
-	return r && r->start_ns == start_ns ? r->old_adj : adj;
+	return r && r->start_ns == start_ns && r->set_adj == adj ? r->old_adj : adj;
 }
 
 #endif

@@ -11,20 +11,14 @@
 #ifndef OOMX_NOMINATE_BPF_H
 #define OOMX_NOMINATE_BPF_H
 
-#include <oomx/watch.bpf.h>
+#include <oomx/hold.bpf.h>
 
-#define OX_NOMINEES 8
 /* PAGE_ALLOC_COSTLY_ORDER: no OOM kill for larger ones (mm/page_alloc.c, 6.1 to 7.3) */
 #define OX_COSTLY_ORDER 3
 /* Half of MAX_RECLAIM_RETRIES (mm/internal.h): the allocator will give up soon */
 #define OX_FUTILE_LOOPS 8
-#define OX_SPINS_MAX (1 << 23)	      /* BPF_MAX_LOOPS; time ends the wait long before */
 #define OX_EARLY_FRESH_NS 50000000ULL /* an early request this young is not repeated */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 16);
-} oomx_requests SEC(".maps");
+#define OX_SIGKILL 9
 
 /* Seats of choices made before oom_lock: one per program that makes them, and CPU. */
 #define OX_SEAT_MEMCG 0
@@ -39,18 +33,13 @@ struct {
 	__type(value, struct ox_seat);
 } oomx_early_seats SEC(".maps");
 
-/* Those lately nominated, whatever became of them. Slots are overwritten in turn. */
-struct ox_nominee {
-	struct task_struct *task;
-	struct cgroup_subsys_state *css; /* of the OOM domain */
-	u64 start_ns;
-	u64 ktime_ns;
-	u32 pid;
-	u32 _pad;
-};
-
-struct ox_nominee ox_nominees[OX_NOMINEES];
-u32 ox_nominees_next;
+/* Cgroups to enforce in, with all below them, where OOMX_CFG_SCOPED is set. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, u64); /* cgroup id */
+	__type(value, u32);
+} oomx_scope SEC(".maps");
 
 extern const void sysctl_panic_on_oom __ksym;
 extern const void sysctl_oom_kill_allocating_task __ksym;
@@ -60,9 +49,22 @@ static __always_inline bool ox_enforcing(struct oomx_config *cfg)
 	return cfg && (ox_once(cfg->flags) & OOMX_CFG_ENFORCE);
 }
 
-static __always_inline s32 ox_adj_now(struct task_struct *t)
+/* The domain is one to enforce in. With a scope, global OOMs are the kernel's. */
+static __noinline bool ox_in_scope(struct cgroup_subsys_state *css)
 {
-	return BPF_CORE_READ(t, signal, oom_score_adj);
+	struct oomx_config *cfg = ox_config();
+	u64 id;
+	int i;
+
+	if (!cfg || !(cfg->flags & OOMX_CFG_SCOPED))
+		return true;
+	for (i = 0; i < OOMX_DEPTH_MAX && css; i++) {
+		id = ox_css_cgroup_id(css);
+		if (bpf_map_lookup_elem(&oomx_scope, &id))
+			return true;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return false;
 }
 
 /* Why the policy's choice is not enforced. rival: who is in the way, or 0. */
@@ -131,38 +133,6 @@ static __noinline struct ox_nominee *ox_rival_nominee(struct ox_seat *s)
 	return NULL;
 }
 
-/* Asks the responder to raise the seat's best. False: the ring is full. */
-static __noinline bool ox_request(struct ox_seat *s, bool exclusive)
-{
-	u32 slot = __sync_fetch_and_add(&ox_nominees_next, 1) & (OX_NOMINEES - 1);
-	struct oomx_raised raised = { .start_ns = s->best.start_ns, .old_adj = s->best.adj };
-	struct ox_nominee *n = &ox_nominees[slot];
-	struct oomx_request *r;
-	u32 pid = s->best.pid;
-
-	raised.ktime_ns = bpf_ktime_get_ns();
-	/* before the request: what is raised must be on record, whoever dies in between */
-	if (bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY))
-		return false;
-	r = bpf_ringbuf_reserve(&oomx_requests, sizeof(*r), 0);
-	if (!r)
-		return false;
-	n->task = s->best.task;
-	n->css = s->dom.css;
-	n->start_ns = s->best.start_ns;
-	n->ktime_ns = raised.ktime_ns;
-	n->pid = pid;
-	r->pid = pid;
-	r->old_adj = s->best.adj;
-	r->exclusive = exclusive;
-	r->_pad = 0;
-	r->start_ns = s->best.start_ns;
-	r->ktime_ns = raised.ktime_ns;
-	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
-	ox_count(nominated);
-	return true;
-}
-
 /* A request for this domain is on its way already. */
 static __noinline bool ox_early_fresh(struct cgroup_subsys_state *css)
 {
@@ -181,37 +151,48 @@ static __always_inline bool ox_early_wanted(struct cgroup_subsys_state *css)
 {
 	struct oomx_config *cfg = ox_config();
 
-	return ox_enforcing(cfg) && cfg->responder_pid && !ox_now.choosing &&
+	return ox_enforcing(cfg) && cfg->responder_pid && !ox_stalled_at && !ox_now.choosing &&
 	       !ox_exiting((void *)bpf_get_current_task()) && !ox_early_fresh(css) &&
-	       !ox_inflight_in(css);
+	       !ox_inflight_in(css) && ox_in_scope(css);
 }
 
 static __noinline int ox_early(struct ox_seat *s)
 {
-	if (!ox_rank(s) || s->inflight || !s->best.task || ox_agreed(s) || ox_outscored(s))
+	if (!ox_rank(s) || s->inflight || !s->best.task || ox_agreed(s) || !ox_rivals(s))
 		return 0;
+	ox_request_demotions(s);
 	if (ox_adj_now(s->best.task) == OOMX_ADJ_RAISED)
 		return 0;
-	if (ox_request(s, /* exclusive= */ false))
+	if (ox_request_raise(s, 0))
 		ox_count(early);
 	return 0;
 }
 
 struct ox_wait {
+	struct ox_seat *seat;
 	struct oomx_config *cfg;
-	struct task_struct *wanted;
-	struct task_struct *rival; /* to be seen restored; NULL: none */
+	struct task_struct *other; /* an earlier nominee, to be seen restored; NULL: none */
 	u64 end_ns;
-	u32 reason; /* 0: raised in time */
+	u32 reason; /* 0: all is as it should be */
 };
+
+static __noinline bool ox_arranged(struct ox_seat *s, struct task_struct *other)
+{
+	if (ox_adj_now(s->best.task) != OOMX_ADJ_RAISED)
+		return false;
+	if (other && ox_adj_now(other) == OOMX_ADJ_RAISED && !ox_exiting(other))
+		return false;
+	return ox_rivals_down(s);
+}
 
 static int ox_wait_step(u32 i, struct ox_wait *w)
 {
-	struct task_struct *wanted = w->wanted, *rival = w->rival;
 	struct oomx_config *cfg = w->cfg;
+	struct ox_seat *s = w->seat;
 
-	if (ox_adj_now(wanted) == OOMX_ADJ_RAISED &&
-	    (!rival || ox_adj_now(rival) != OOMX_ADJ_RAISED || ox_exiting(rival))) {
+	if (!s)
+		return 1;
+	if (ox_arranged(s, w->other)) {
 		w->reason = 0;
 		return 1;
 	}
@@ -222,34 +203,55 @@ static int ox_wait_step(u32 i, struct ox_wait *w)
 	return bpf_ktime_get_ns() > w->end_ns;
 }
 
-/* Under oom_lock: raise the best and hold the OOM killer until it sees that. 0 or a reason. */
+/* Holds the OOM killer until what was asked for is done. 0 or a reason. */
+static __noinline u32 ox_await(struct ox_seat *s, struct oomx_config *cfg,
+			       struct task_struct *other)
+{
+	struct ox_wait w = { .seat = s, .cfg = cfg, .other = other };
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	u64 t0 = bpf_ktime_get_ns(), left;
+
+	if (!cfg)
+		return OOMX_ABSTAIN_NO_RESPONDER;
+	if (ox_arranged(s, other))
+		return 0;
+	if (BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
+		return OOMX_ABSTAIN_WORKER;
+	left = ox_hold_left(s->dom.css);
+	if (!left)
+		return OOMX_ABSTAIN_BUDGET;
+	w.reason = left < cfg->wait_ns ? OOMX_ABSTAIN_BUDGET : OOMX_ABSTAIN_TIMEOUT;
+	w.end_ns = t0 + (left < cfg->wait_ns ? left : cfg->wait_ns);
+	bpf_loop(OX_SPINS_MAX, ox_wait_step, &w, 0);
+	ox_now.wait_ns = bpf_ktime_get_ns() - t0;
+	ox_hold_spend(s->dom.css, ox_now.wait_ns);
+	ox_count(waits);
+	ox_add(wait_ns, ox_now.wait_ns);
+	if (w.reason == OOMX_ABSTAIN_TIMEOUT)
+		ox_stalled(cfg);
+	return w.reason;
+}
+
+/* Under oom_lock: makes the best the one that the kernel will choose. 0 or a reason. */
 static __noinline u32 ox_nominate(struct ox_seat *s, struct oomx_config *cfg)
 {
-	struct ox_nominee *rival = ox_rival_nominee(s);
-	struct ox_wait w = { .reason = OOMX_ABSTAIN_TIMEOUT };
-	u64 t0 = bpf_ktime_get_ns();
+	struct ox_nominee *other = ox_rival_nominee(s);
 
-	if (!rival && ox_agreed(s)) {
+	if (!cfg)
+		return OOMX_ABSTAIN_NO_RESPONDER;
+	if (!other && ox_agreed(s)) {
 		ox_count(agreed);
 		return 0;
 	}
-	if (ox_outscored(s))
+	if (!ox_rivals(s) || (!cfg->demoter_pid && ox_needs_demoter(s)))
 		return OOMX_ABSTAIN_OUTSCORED;
-	if (!rival && ox_adj_now(s->best.task) == OOMX_ADJ_RAISED)
+	if (!other && ox_arranged(s, NULL))
 		return 0;
-	if (!cfg->responder_pid)
+	if (!cfg->responder_pid || ox_still_stalled(cfg))
 		return OOMX_ABSTAIN_NO_RESPONDER;
-	if (!ox_request(s, /* exclusive= */ true))
+	if (!ox_request_raise(s, OOMX_REQ_EXCLUSIVE) || !ox_request_demotions(s))
 		return OOMX_ABSTAIN_RING_FULL;
-	w.cfg = cfg;
-	w.wanted = s->best.task;
-	w.rival = rival ? rival->task : NULL;
-	w.end_ns = t0 + cfg->wait_ns;
-	bpf_loop(OX_SPINS_MAX, ox_wait_step, &w, 0);
-	ox_now.wait_ns = bpf_ktime_get_ns() - t0;
-	ox_count(waits);
-	ox_add(wait_ns, ox_now.wait_ns);
-	return w.reason;
+	return ox_await(s, cfg, other ? other->task : NULL);
 }
 
 static __always_inline u32 ox_ksym_u32(const void *sym)
@@ -273,17 +275,68 @@ static __always_inline bool ox_will_select(struct ox_seat *s)
 	return s->dom.css || (s->dom.gfp & OX_GFP_FS);
 }
 
+/*
+ * Where nominating has failed and the trigger is itself the choice: once it has a SIGKILL, the
+ * kernel goes by task_will_free_mem(current) (mm/oom_kill.c, 6.1 to 7.3), marks it and looks no
+ * further. Not where others share its memory: the kernel would look for somebody else then.
+ */
+static __noinline bool ox_self_signal(struct ox_seat *s)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(cur, mm);
+
+	if (s->best.pid != (u32)(bpf_get_current_pid_tgid() >> 32) || mm != s->best.mm)
+		return false;
+	if (BPF_CORE_READ(mm, mm_users.counter) > BPF_CORE_READ(cur, signal, nr_threads))
+		return false;
+	ox_now.chosen_pid = s->best.pid;
+	ox_now.signalled = true;
+	ox_watch_aim(cur, s);
+	if (bpf_send_signal(OX_SIGKILL)) {
+		ox_watch_aimed();
+		ox_now.chosen_pid = 0;
+		ox_now.signalled = false;
+		return false;
+	}
+	ox_now.enforced = true;
+	ox_count(self_signals);
+	return true;
+}
+
+/* What nominating came to. */
+static __noinline int ox_settle(struct ox_seat *s, u32 reason)
+{
+	struct oomx_config *cfg = ox_config();
+	bool failed = reason == OOMX_ABSTAIN_TIMEOUT;
+
+	if (!cfg)
+		return 0;
+	if (!reason) {
+		ox_now.enforced = true;
+		return 0;
+	}
+	if (!ox_self_signal(s))
+		ox_emit_abstain(s, reason, reason == OOMX_ABSTAIN_OUTSCORED ? s->rival_pid : 0);
+	if (failed && ox_breaker(cfg, failed))
+		ox_emit_abstain(s, OOMX_ABSTAIN_BREAKER, 0);
+	return 0;
+}
+
 /* out_of_memory() entered */
 static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s)
 {
 	struct oomx_config *cfg = ox_config();
-	u32 reason;
 
 	if (!cfg || !ox_enforcing(cfg))
 		return;
 	ox_domain_init(&s->dom, oc, &s->nodes);
 	if (!ox_will_select(s))
 		return;
+	if (!ox_in_scope(s->dom.css)) {
+		ox_now.out_of_scope = true;
+		ox_count(out_of_scope);
+		return;
+	}
 	if (!s->dom.css && (ox_ksym_u32(&sysctl_panic_on_oom) ||
 			    ox_ksym_u32(&sysctl_oom_kill_allocating_task))) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
@@ -301,11 +354,18 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
 		ox_emit_abstain(s, OOMX_ABSTAIN_NO_CANDIDATE, 0);
 		return;
 	}
-	reason = ox_nominate(s, cfg);
-	if (reason)
-		ox_emit_abstain(s, reason, reason == OOMX_ABSTAIN_OUTSCORED ? s->rival_pid : 0);
-	else
-		ox_now.enforced = true;
+	ox_settle(s, ox_nominate(s, cfg));
+}
+
+/* The kernel chose another than it was meant to. */
+static __noinline int ox_disobeyed(struct ox_seat *s, u32 reason)
+{
+	struct oomx_config *cfg = ox_config();
+
+	ox_emit_abstain(s, reason, ox_now.chosen_pid);
+	if (cfg && reason == OOMX_ABSTAIN_DISOBEYED && ox_breaker(cfg, true))
+		ox_emit_abstain(s, OOMX_ABSTAIN_BREAKER, 0);
+	return 0;
 }
 
 /*
@@ -315,81 +375,33 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
  */
 static __always_inline void ox_enforce_check(struct ox_seat *s)
 {
-	if (!ox_now.enforced && !ox_now.abstained && ox_enforcing(ox_config()) &&
-	    s->dom.order != -1) {
-		if (ox_now.chosen_pid != ox_now.wanted_pid) {
-			ox_emit_abstain(s, OOMX_ABSTAIN_OVERTAKEN, ox_now.chosen_pid);
-			return;
-		}
-		ox_now.enforced = true;
+	struct oomx_config *cfg = ox_config();
+
+	if (!cfg || !ox_enforcing(cfg) || ox_now.abstained || ox_now.out_of_scope ||
+	    s->dom.order == -1)
+		return;
+	if (!ox_now.obeyed) {
+		ox_disobeyed(s, ox_now.enforced ? OOMX_ABSTAIN_DISOBEYED :
+						  OOMX_ABSTAIN_OVERTAKEN);
+		return;
+	}
+	if (!ox_now.enforced)
 		ox_count(agreed);
-	}
-	if (ox_now.enforced && ox_now.chosen_pid != ox_now.wanted_pid)
-		ox_emit_abstain(s, OOMX_ABSTAIN_DISOBEYED, ox_now.chosen_pid);
+	ox_now.enforced = true;
+	ox_breaker(cfg, false);
 }
 
-static __noinline bool ox_kills_pending(u64 since_ns)
-{
-	u32 i;
-
-	for (i = 0; i < OX_INFLIGHT; i++) {
-		struct ox_inflight *v = &ox_inflight[i];
-
-		if (v->mm && !ox_once(v->gone) && v->kill_ns >= since_ns)
-			return true;
-	}
-	return false;
-}
-
-struct ox_guard {
-	u64 since_ns;
-	u64 end_ns;
-	u32 done;
-};
-
-static int ox_guard_step(u32 i, struct ox_guard *g)
-{
-	if (!ox_kills_pending(g->since_ns)) {
-		g->done = 1;
-		return 1;
-	}
-	return bpf_ktime_get_ns() > g->end_ns;
-}
-
-/*
- * out_of_memory() left, oom_lock still held. Where the kernel loses sight of a memcg victim that
- * is exiting (compat.bpf.h), the next trigger would have a second one killed: hold the lock until
- * the first is gone. The others re-check the limit once they have the lock, and stand down.
- */
-static __always_inline void ox_guard(struct oom_control *oc)
+/* out_of_memory() left, oom_lock still held */
+static __always_inline void ox_enforced(struct oom_control *oc)
 {
 	struct oomx_config *cfg = ox_config();
-	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_guard g = { .since_ns = ox_now.enter_ns };
+	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
 
-	if (!ox_memcg_scan_hides_exiting() || !cfg || !ox_enforcing(cfg) || !ox_now.n_kills ||
-	    !BPF_CORE_READ(oc, memcg))
-		return;
-	if ((u64)BPF_CORE_READ(cur, mm) == ox_now.guard_mm) /* it is the victim */
-		return;
-	g.end_ns = bpf_ktime_get_ns() + cfg->guard_ns;
-	bpf_loop(OX_SPINS_MAX, ox_guard_step, &g, 0);
-	ox_count(guards);
-	if (!g.done)
-		ox_count(guard_timeouts);
-}
-
-/* A nominee's memory is gone: nothing is left to restore. */
-static __always_inline void ox_forget(struct mm_struct *mm)
-{
-	u64 key = (u64)mm;
-	struct ox_victim *v = bpf_map_lookup_elem(&oomx_victims, &key);
-	u32 pid;
-
-	if (!v)
-		return;
-	pid = v->pid;
-	bpf_map_delete_elem(&oomx_raised, &pid);
+	if (ox_now.signalled)
+		ox_watch_aimed();
+	if (cfg && memcg && ox_enforcing(cfg) && ox_now.n_kills && !ox_now.out_of_scope &&
+	    (cfg->flags & OOMX_CFG_HIDES))
+		ox_guard(cfg, ox_memcg_css(memcg));
 }
 
 #endif

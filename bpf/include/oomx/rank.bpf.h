@@ -21,6 +21,18 @@ struct ox_pick {
 	s32 adj;
 };
 
+#define OX_RIVALS 8 /* that can be lowered at once */
+
+/* One who would be killed in place of the best, whatever is done to the best's oom_score_adj. */
+struct ox_rival {
+	struct task_struct *task;
+	u64 start_ns;
+	u32 pid;
+	s32 adj;     /* its owner's */
+	s32 adj_min; /* oom_score_adj_min: below it, lowering takes CAP_SYS_RESOURCE */
+	u32 _pad;
+};
+
 /*
  * A seat is the work space of one choice. Too large for the stack, so it lies in a map: one for
  * choices under oom_lock, of which there is one at a time, and per CPU for those before it.
@@ -33,12 +45,14 @@ struct ox_seat {
 	s64 rival;	       /* most points of anyone but best, for the test of "outscored" */
 	u64 rank_ns;
 	u32 rival_pid;
+	u32 n_rivals; /* OX_RIVALS + 1: more, or one that nothing helps against */
 	u32 n_tasks;
 	u32 n_offered;
 	u32 n_top;
 	u32 worst; /* index in top of the one to give way */
 	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
 	bool done;     /* the walk saw the end of the list */
+	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
 	struct ox_prio_memo memo;
 	struct oomx_facts facts;      /* of the candidate at hand */
 	struct oomx_facts best_facts;
@@ -110,14 +124,24 @@ static __always_inline void ox_kernel_consider(struct ox_seat *s, struct ox_pick
 static __always_inline bool ox_holds_back(struct ox_seat *s, struct task_struct *victim)
 {
 	struct mm_struct *mm = BPF_CORE_READ(victim, signal, oom_mm);
+	struct oomx_config *cfg = ox_config();
 
 	if (ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP))
 		return false;
-	if (s->dom.css && ox_memcg_scan_hides_exiting() &&
+	if (s->dom.css && cfg && (cfg->flags & OOMX_CFG_HIDES) &&
 	    (BPF_CORE_READ(victim, flags) & OX_PF_EXITING) &&
 	    BPF_CORE_READ(victim, signal, live.counter) == 0)
 		return false;
 	return true;
+}
+
+/* Not the best (any more): its points still count against the best's. */
+static __always_inline void ox_beaten(struct ox_seat *s, s64 points, u32 pid)
+{
+	if (points > s->rival) {
+		s->rival = points;
+		s->rival_pid = pid;
+	}
 }
 
 static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
@@ -144,28 +168,61 @@ static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
 	ox_kernel_consider(s, &p);
 	s->n_offered++;
 	p.badness = oomx_policy_rank(&s->facts);
-	if (p.badness == OOMX_NEVER)
+	if (p.badness == OOMX_NEVER) { /* not for the kernel */
+		ox_beaten(s, p.points, p.pid);
 		return 0;
+	}
 	ox_top_insert(s, &p);
 	if (s->best.task && !ox_before(p.badness, p.start_ns, s->best.badness, s->best.start_ns)) {
-		if (p.points > s->rival) {
-			s->rival = p.points;
-			s->rival_pid = p.pid;
-		}
+		ox_beaten(s, p.points, p.pid);
 		return 0;
 	}
-	if (s->best.task && s->best.points > s->rival) {
-		s->rival = s->best.points;
-		s->rival_pid = s->best.pid;
-	}
+	if (s->best.task)
+		ox_beaten(s, s->best.points, s->best.pid);
 	s->best = p;
 	s->best_facts = s->facts;
+	return 0;
+}
+
+/* The points that the kernel will see once the best's oom_score_adj is raised. */
+static __always_inline s64 ox_points_raised(struct ox_seat *s)
+{
+	return s->best.points + (OOMX_ADJ_RAISED - s->best.adj) * (s64)(s->dom.pages / 1000);
+}
+
+/* Notes who has as many points as the best will have. */
+static __noinline int ox_rival_consider(struct ox_seat *s, struct task_struct *t)
+{
+	struct ox_find_mm f = {};
+	struct ox_rival r = { .task = t };
+	bool origin;
+
+	if (!ox_domain_has(&s->dom, t) || ox_is_victim(t) || !ox_killable(t, &f, &r.adj))
+		return 0;
+	if (f.mm == s->best.mm) /* it dies with the best */
+		return 0;
+	r.pid = BPF_CORE_READ(t, tgid);
+	r.start_ns = BPF_CORE_READ(t, start_boottime);
+	r.adj = ox_adj_of_owner(r.pid, r.start_ns, r.adj);
+	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
+	s->facts.oom_score_adj = r.adj;
+	origin = s->facts.flags & OOMX_FACT_ORIGIN;
+	if (!origin && oomx_badness(&s->facts) < ox_points_raised(s))
+		return 0;
+	r.adj_min = BPF_CORE_READ(t, signal, oom_score_adj_min);
+	if (origin || s->n_rivals >= OX_RIVALS || r.adj <= OOMX_ADJ_LOWERED ||
+	    (r.adj_min > OOMX_ADJ_LOWERED && r.adj_min != r.adj)) {
+		s->n_rivals = OX_RIVALS + 1;
+		return 0;
+	}
+	s->rivals[s->n_rivals++ & (OX_RIVALS - 1)] = r;
 	return 0;
 }
 
 struct ox_walk {
 	struct ox_seat *seat;
 	struct task_struct *pos;
+	bool rivals; /* a second walk, for those who beat the best */
 };
 
 static int ox_walk_step(u32 i, struct ox_walk *w)
@@ -180,6 +237,10 @@ static int ox_walk_step(u32 i, struct ox_walk *w)
 	if (w->pos == (struct task_struct *)&init_task) {
 		s->done = true;
 		return 1;
+	}
+	if (w->rivals) {
+		ox_rival_consider(s, w->pos);
+		return s->n_rivals > OX_RIVALS;
 	}
 	s->n_tasks++;
 	ox_consider(s, w->pos);
@@ -201,6 +262,7 @@ static __noinline bool ox_rank(struct ox_seat *s)
 	s->kernel_second = OX_LONG_MIN;
 	s->rival = OX_LONG_MIN;
 	s->rival_pid = 0;
+	s->n_rivals = 0;
 	s->n_tasks = 0;
 	s->n_offered = 0;
 	s->n_top = 0;
@@ -215,15 +277,22 @@ static __noinline bool ox_rank(struct ox_seat *s)
 }
 
 /*
- * The points that the kernel will see once the best's oom_score_adj is raised, and whether
- * anyone has as many.
+ * Who would be killed in the best's place even at oom_score_adj 1000: fills seat->rivals. False:
+ * there are too many of them, or one that cannot be lowered and put back as it was.
  */
-static __always_inline bool ox_outscored(struct ox_seat *s)
+static __noinline bool ox_rivals(struct ox_seat *s)
 {
-	s64 raised = s->best.points +
-		     (OOMX_ADJ_RAISED - s->best.adj) * (s64)(s->dom.pages / 1000);
+	struct ox_walk w = {
+		.seat = s,
+		.pos = (struct task_struct *)&init_task,
+		.rivals = true,
+	};
 
-	return s->rival_pid && s->rival >= raised;
+	s->n_rivals = 0;
+	if (!s->rival_pid || s->rival < ox_points_raised(s))
+		return true;
+	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
+	return s->n_rivals <= OX_RIVALS;
 }
 
 /*

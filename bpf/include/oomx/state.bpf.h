@@ -100,6 +100,9 @@ struct ox_now {
 	u64 guard_mm;	/* of the last one killed */
 	u64 aimed_mm;	/* noted on entry of __oom_kill_process(); 0: none */
 	bool ranked;	/* the seat holds a ranking of this OOM */
+	bool obeyed;	/* the kernel took the wanted one, or one who shares its memory */
+	bool signalled; /* the trigger was the choice, and got SIGKILL from us */
+	bool out_of_scope;
 	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */

@@ -39,6 +39,9 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.chosen_pid = 0;
 	ox_now.guard_mm = 0;
 	ox_now.ranked = false;
+	ox_now.obeyed = false;
+	ox_now.signalled = false;
+	ox_now.out_of_scope = false;
 	ox_now.enforced = false;
 	ox_now.announced = false;
 	ox_now.in_kill = false;
@@ -56,6 +59,14 @@ static __always_inline bool ox_watch_rank(struct oom_control *oc, struct ox_seat
 	return true;
 }
 
+/* A process that shares the address space is as good: the kernel kills all of them. */
+static __always_inline bool ox_shares_mm(struct task_struct *t, struct mm_struct *mm)
+{
+	struct ox_find_mm f = {};
+
+	return ox_find_mm(t, &f) && f.mm == mm;
+}
+
 /* oom_kill_process() entered: the kernel has chosen, nothing is killed yet */
 static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_seat *s)
 {
@@ -64,6 +75,8 @@ static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_se
 	ox_now.chosen_pid = BPF_CORE_READ(chosen, tgid);
 	if (!ox_now.ranked)
 		ox_watch_rank(oc, s);
+	ox_now.obeyed = ox_now.wanted_pid && (ox_now.chosen_pid == ox_now.wanted_pid ||
+					      ox_shares_mm(chosen, s->best.mm));
 	if (s->dom.pages != BPF_CORE_READ(oc, totalpages))
 		ox_count(totals_differ);
 }
@@ -197,7 +210,7 @@ static __noinline int ox_watch_emit_kill(struct ox_seat *s, struct task_struct *
 	r->latency_ns = now - ox_now.fail_ns;
 	r->wait_ns = ox_now.wait_ns;
 	r->domain_id = ox_css_cgroup_id(s->dom.css);
-	r->_pad = 0;
+	r->flags = ox_now.signalled ? OOMX_KILL_SIGNALLED : 0;
 	ox_watch_would(s, r);
 	__builtin_memset(r->policy, 0, sizeof(r->policy));
 	r->policy_hash = 0;
@@ -224,7 +237,8 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	struct oomx_config *cfg = ox_config();
 	struct ox_victim *v;
 	u64 key = (u64)mm;
-	bool chosen;
+	bool ours = ox_now.enforced && !ox_now.abstained &&
+		    (ox_now.obeyed || ox_now.signalled);
 
 	if (!ox_now.in_kill || !mm)
 		return;
@@ -238,8 +252,7 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 			ox_emit_candidates(s);
 	}
 	ox_count(kills);
-	chosen = ox_now.chosen_pid == ox_now.wanted_pid;
-	ox_watch_emit_kill(s, t, mm, ox_now.enforced && chosen && !ox_now.abstained);
+	ox_watch_emit_kill(s, t, mm, ours);
 	ox_now.n_kills++;
 	ox_now.guard_mm = key;
 	v->pages = cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0;

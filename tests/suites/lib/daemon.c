@@ -314,6 +314,41 @@ void daemon_complain_events(void)
 		suite_fail("oomx says: %s", errors);
 }
 
+/* Of `oomx status --json`; borrowed from *ret_status, which the caller frees. */
+static const json_t *status_value(const char *key, json_t **ret_status)
+{
+	static const char *const args[] = { "status", "--json", NULL };
+	const struct command_result *r = command_run_oomx(args);
+	const json_t *o = *ret_status = json_loads(r->out, 0, NULL);
+
+	if (!o)
+		suite_fail("oomx status --json: exit %d: %.300s%.300s", r->exit, r->out, r->err);
+	if (!strncmp(key, "counters.", strlen("counters."))) {
+		o = json_object_get(o, "counters");
+		key += strlen("counters.");
+	}
+	return json_object_get(o, key);
+}
+
+int64_t daemon_status(const char *key)
+{
+	json_t *status;
+	const json_t *v = status_value(key, &status);
+	int64_t n = json_is_integer(v) ? json_integer_value(v) : -1;
+
+	json_decref(status);
+	return n;
+}
+
+bool daemon_status_flag(const char *key)
+{
+	json_t *status;
+	bool on = json_is_true(status_value(key, &status));
+
+	json_decref(status);
+	return on;
+}
+
 bool daemon_counters(struct daemon_counters *ret)
 {
 	static const char *const args[] = { "status", "--json", NULL };

@@ -38,6 +38,11 @@ struct daemon_counters {
 };
 bool daemon_counters(struct daemon_counters *ret);
 
+/* A number of `oomx status --json`, such as "responder_pid" or "counters.inherited"; -1: none. */
+int64_t daemon_status(const char *key);
+/* The same for what is true or false, such as "degraded". */
+bool daemon_status_flag(const char *key);
+
 /* For suite_pump(). */
 nfds_t daemon_poll_fds(struct pollfd *fds);
 bool daemon_reaped(pid_t pid, int status);

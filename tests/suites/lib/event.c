@@ -129,6 +129,7 @@ static void parse_kill(const json_t *o, struct event *e)
 	e->points = number(o, "points");
 	e->group = truth(o, "group");
 	e->agreed = truth(o, "agreed");
+	e->signalled = truth(o, "signalled");
 	e->trigger_pid = pid(o, "trigger_pid");
 	e->latency_ns = number(o, "latency_ns");
 	e->wait_ns = number(o, "wait_ns");

@@ -43,7 +43,7 @@ struct event {
 
 	/* kill, kernel_kill */
 	int64_t badness, points;
-	bool group, agreed;
+	bool group, agreed, signalled;
 	pid_t trigger_pid;
 	int64_t latency_ns, wait_ns;
 	pid_t would_pid; /* 0: null */

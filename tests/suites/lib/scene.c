@@ -102,13 +102,25 @@ static bool over(void *arg)
 	return true;
 }
 
+static struct worker *start_h2(const struct scene *s)
+{
+	struct worker_spec spec = s->h2_spec;
+
+	spec.comm = "h2";
+	spec.cgroup = SCENE_H2;
+	if (!spec.anon_kib)
+		spec.anon_kib = (s->global ? GLOBAL_H2_MIB : MEMCG_H2_MIB) * 1024;
+	return worker_start(&spec);
+}
+
 bool scene_play(struct scene *s)
 {
+	const struct worker_growth fork = { .mib = 1, .threads = 1, .forks = s->lp_forks };
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
 	s->lp = start("lp", SCENE_LP, 0, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
-	s->h2 = start("h2", SCENE_H2, 0, s->global ? GLOBAL_H2_MIB : MEMCG_H2_MIB);
+	s->h2 = start_h2(s);
 	s->hp = start("hp", SCENE_HP, 0, 0);
 	worker_wait_ready(s->lp);
 	worker_wait_ready(s->h2);
@@ -120,13 +132,15 @@ bool scene_play(struct scene *s)
 		g.until_kill = true;
 		g.after_mib = GLOBAL_AFTER_MIB;
 	} else {
-		g.mib = MEMCG_HP_MIB;
+		g.mib = s->hp_mib ?: MEMCG_HP_MIB;
 	}
 	proc_census(&s->before);
 	s->oom_kill_before = cgroup_event(SCENE_CGROUP, "oom_kill");
 	s->vmstat_before = proc_vmstat("oom_kill");
 	kmsg_clear();
 
+	if (s->lp_forks)
+		worker_grow(s->lp, &fork);
 	worker_grow(s->hp, &g);
 	if (!suite_wait(over, s, SUITE_STEP_MS)) {
 		suite_fail("expected an OOM and its end, after %d s: lp %s, h2 %s, hp %s",

@@ -22,6 +22,11 @@ struct scene {
 	bool global;
 	unsigned int triggers;
 
+	/* may be set between scene_open() and scene_play(); 0: as usual */
+	struct worker_spec h2_spec; /* its adj, uid, adj_keeps_min and anon_kib */
+	unsigned int hp_mib;
+	unsigned int lp_forks; /* children of lp's while hp grows */
+
 	struct worker *lp, *h2, *hp;
 	struct worker *ballast;	   /* global: most of the memory, never a candidate */
 	struct proc_census before; /* everybody, right before the OOM */

@@ -94,6 +94,7 @@ struct worker *worker_start(const struct worker_spec *spec)
 	s->threads = spec->threads;
 	s->uid = spec->uid;
 	s->leader_exits = spec->leader_exits;
+	s->adj_keeps_min = spec->adj_keeps_min;
 
 	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));
 	posix_spawn_file_actions_init(&actions);

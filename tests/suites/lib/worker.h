@@ -27,6 +27,7 @@ struct worker_spec {
 	unsigned int threads;			    /* idle ones besides the first */
 	unsigned int uid;
 	bool leader_exits; /* the first thread ends, another lives on (threads >= 1) */
+	bool adj_keeps_min; /* adj as an owner sets it, not root: oom_score_adj_min stays 0 */
 };
 
 /* What it does when told to grow. */
@@ -39,6 +40,7 @@ struct worker_growth {
 	 */
 	bool until_kill;
 	unsigned int after_mib;
+	unsigned int forks; /* meanwhile: so many children, a millisecond apart, that do nothing */
 };
 
 enum worker_state {

@@ -12,7 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "capability.h"
 
 #include "lib/worker_slot.h"
 
@@ -21,7 +24,6 @@
 #define STEP_KIB 1024u
 #define STEP_OF_MANY_KIB 256u
 #define STACK_BYTES (64u << 10)
-
 
 static struct life {
 	struct worker_slot *slot;
@@ -190,6 +192,25 @@ static void *grower(void *arg)
 	return NULL;
 }
 
+static void *forker(void *arg)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	struct worker_slot *s = arg;
+	unsigned int i;
+
+	tell_tid();
+	for (i = 0; i < s->growth.forks; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			rest();
+		if (pid < 0)
+			give_up("fork", errno);
+		nanosleep(&ms, NULL);
+	}
+	return NULL;
+}
+
 static void grow(struct worker_slot *s)
 {
 	const struct worker_growth *g = &s->growth;
@@ -208,6 +229,8 @@ static void grow(struct worker_slot *s)
 	life.kills = kills_so_far(fd);
 	close(fd);
 
+	if (g->forks)
+		start_thread(&threads[0], forker, s);
 	pthread_barrier_init(&life.start, NULL, g->threads + 1);
 	for (i = 0; i < g->threads; i++)
 		start_thread(&threads[i], grower, (void *)i);
@@ -241,9 +264,12 @@ static void become(struct worker_slot *s)
 		put(path, "0");
 	}
 	snprintf(text, sizeof(text), "%d", s->adj);
+	if (s->adj_keeps_min && ox_cap_resource_use(false, NULL))
+		give_up("capset", errno);
 	put("/proc/self/oom_score_adj", text);
 	if (s->uid && (setgid(s->uid) || setuid(s->uid)))
 		give_up("setuid", errno);
+	prctl(PR_SET_DUMPABLE, 1); /* its files in /proc are its own again */
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* setuid() clears it */
 }
 
@@ -254,10 +280,13 @@ void worker_live(struct worker_slot *s)
 
 	life.slot = s;
 	become(s);
-	if (s->anon_kib)
-		touch(map(s->anon_kib, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1),
-		      s->anon_kib);
+	if (s->anon_kib) {
+		char *anon = map(s->anon_kib, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+		madvise(anon, s->anon_kib << 10, MADV_DONTFORK); /* its death is to free it */
+		touch(anon, s->anon_kib);
+	}
 	if (s->shmem_kib)
 		touch(map(s->shmem_kib, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1),
 		      s->shmem_kib);

@@ -19,7 +19,7 @@ struct worker_slot {
 	char cgroup[CGROUP_PATH_LEN];
 	int adj;
 	unsigned int anon_kib, file_kib, shmem_kib, threads, uid;
-	bool leader_exits;
+	bool leader_exits, adj_keeps_min;
 
 	/* written by the suite before it sets `go` */
 	struct worker_growth growth;

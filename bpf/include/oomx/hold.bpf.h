@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * hold.bpf.h - how long the OOM killer may be held, and when to stop trying: a budget per domain,
+ * a responder that does not answer, a circuit breaker. All of it under oom_lock.
+ */
+#ifndef OOMX_HOLD_BPF_H
+#define OOMX_HOLD_BPF_H
+
+#include <oomx/request.bpf.h>
+
+#define OX_SPINS_MAX (1 << 23) /* BPF_MAX_LOOPS; time ends a hold long before */
+#define OX_HOLDS 8 /* domains whose budget is known; the one not used for longest gives way */
+
+/* Failures weigh more than successes: ten in a row end enforcing, or one in four for long. */
+#define OX_BREAKER_FAILED 3
+#define OX_BREAKER_LIMIT 30
+
+struct ox_hold {
+	struct cgroup_subsys_state *css; /* NULL: global */
+	u64 window_ns;			 /* when it began; 0: free */
+	u64 spent_ns;
+};
+
+struct ox_hold ox_holds[OX_HOLDS];
+u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
+u32 ox_failures;
+bool ox_guard_useless; /* on one CPU that does not preempt, holding on helps nobody */
+
+extern const void __num_online_cpus __ksym;
+
+static __noinline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
+{
+	struct ox_hold *h, *oldest = &ox_holds[0];
+	u32 i;
+
+	for (i = 0; i < OX_HOLDS; i++) {
+		h = &ox_holds[i];
+		if (h->window_ns && h->css == css)
+			return h;
+		if (h->window_ns < oldest->window_ns)
+			oldest = h;
+	}
+	oldest->css = css;
+	oldest->window_ns = 0;
+	return oldest;
+}
+
+/* Nanoseconds that this domain's OOMs may still hold oom_lock */
+static __noinline u64 ox_hold_left(struct cgroup_subsys_state *css)
+{
+	struct oomx_config *cfg = ox_config();
+	struct ox_hold *h = ox_hold_of(css);
+	u64 now = bpf_ktime_get_ns();
+
+	if (!cfg || !h)
+		return 0;
+	if (!h->window_ns || now - h->window_ns > cfg->hold_window_ns) {
+		h->window_ns = now;
+		h->spent_ns = 0;
+	}
+	return h->spent_ns < cfg->hold_budget_ns ? cfg->hold_budget_ns - h->spent_ns : 0;
+}
+
+static __noinline int ox_hold_spend(struct cgroup_subsys_state *css, u64 ns)
+{
+	struct ox_hold *h = ox_hold_of(css);
+
+	if (h)
+		h->spent_ns += ns;
+	return 0;
+}
+
+/* The responder was waited for in vain: not again before it has read what it was sent. */
+static __always_inline void ox_stalled(struct oomx_config *cfg)
+{
+	ox_stalled_at = bpf_ringbuf_query(&oomx_requests, BPF_RB_PROD_POS);
+	__sync_fetch_and_or(&cfg->flags, OOMX_CFG_STALLED);
+}
+
+static __always_inline bool ox_still_stalled(struct oomx_config *cfg)
+{
+	if (!ox_stalled_at)
+		return false;
+	if (bpf_ringbuf_query(&oomx_requests, BPF_RB_CONS_POS) < ox_stalled_at)
+		return true;
+	ox_stalled_at = 0;
+	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_STALLED);
+	return false;
+}
+
+/* True: that was one failure too many, enforcing has ended. */
+static __always_inline bool ox_breaker(struct oomx_config *cfg, bool failed)
+{
+	if (!failed) {
+		if (ox_failures)
+			ox_failures--;
+		return false;
+	}
+	ox_failures += OX_BREAKER_FAILED;
+	if (ox_failures < OX_BREAKER_LIMIT)
+		return false;
+	ox_failures = 0;
+	__sync_fetch_and_or(&cfg->flags, OOMX_CFG_TRIPPED);
+	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_ENFORCE);
+	return true;
+}
+
+static __noinline bool ox_kills_pending(u64 since_ns)
+{
+	u32 i;
+
+	for (i = 0; i < OX_INFLIGHT; i++) {
+		struct ox_inflight *v = &ox_inflight[i];
+
+		if (v->mm && !ox_once(v->gone) && v->kill_ns >= since_ns)
+			return true;
+	}
+	return false;
+}
+
+struct ox_guard {
+	u64 since_ns;
+	u64 end_ns;
+	u32 done;
+};
+
+static int ox_guard_step(u32 i, struct ox_guard *g)
+{
+	if (!ox_kills_pending(g->since_ns)) {
+		g->done = 1;
+		return 1;
+	}
+	return bpf_ktime_get_ns() > g->end_ns;
+}
+
+/*
+ * out_of_memory() left, oom_lock still held. Where the kernel loses sight of a memcg victim that
+ * is exiting (OOMX_CFG_HIDES), the next trigger would have a second one killed: hold the lock until
+ * the first is gone. The others re-check the limit once they have the lock, and stand down.
+ */
+static __always_inline void ox_guard(struct oomx_config *cfg, struct cgroup_subsys_state *css)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	struct ox_guard g = { .since_ns = ox_now.enter_ns };
+	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(css);
+	u32 online = 0;
+
+	if (ox_guard_useless || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
+		return;
+	if ((u64)BPF_CORE_READ(cur, mm) == ox_now.guard_mm) /* it is the victim */
+		return;
+	g.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
+	bpf_loop(OX_SPINS_MAX, ox_guard_step, &g, 0);
+	ox_hold_spend(css, bpf_ktime_get_ns() - t0);
+	ox_count(guards);
+	if (g.done)
+		return;
+	ox_count(guard_timeouts);
+	bpf_probe_read_kernel(&online, sizeof(online), &__num_online_cpus);
+	if (online == 1)
+		ox_guard_useless = true;
+}
+
+#endif

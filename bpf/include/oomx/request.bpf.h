@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * request.bpf.h - what user space is asked to do: raise a nominee's oom_score_adj, lower a
+ * rival's, put an inherited one right. What is asked for is on record first (map oomx_raised), so
+ * that it is put back whoever dies in between.
+ *
+ * Two rings, each read by a process of its own. The responder has no CAP_SYS_RESOURCE: it may
+ * raise and put back, and leaves oom_score_adj_min alone. The demoter has it: it lowers those
+ * whose minimum is their value, and puts both back at once by writing the value again.
+ */
+#ifndef OOMX_REQUEST_BPF_H
+#define OOMX_REQUEST_BPF_H
+
+#include <oomx/watch.bpf.h>
+
+#define OX_NOMINEES 8
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} oomx_requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} oomx_demotions SEC(".maps");
+
+/* Those lately nominated, whatever became of them. Slots are overwritten in turn. */
+struct ox_nominee {
+	struct task_struct *task;
+	struct cgroup_subsys_state *css; /* of the OOM domain */
+	u64 start_ns;
+	u64 ktime_ns;
+	u32 pid;
+	u32 _pad;
+};
+
+struct ox_nominee ox_nominees[OX_NOMINEES];
+u32 ox_nominees_next;
+
+static __always_inline s32 ox_adj_now(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, signal, oom_score_adj);
+}
+
+/* False: no room, on record or in the ring. */
+static __noinline bool ox_request_put(struct oomx_request *q, bool demoter)
+{
+	struct oomx_raised raised = {
+		.start_ns = q->start_ns,
+		.ktime_ns = bpf_ktime_get_ns(),
+		.old_adj = q->old_adj,
+		.set_adj = q->set_adj,
+		.capped = demoter,
+	};
+	struct oomx_request *r;
+	u32 pid = q->pid;
+
+	if (bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY))
+		return false;
+	r = demoter ? bpf_ringbuf_reserve(&oomx_demotions, sizeof(*r), 0) :
+		      bpf_ringbuf_reserve(&oomx_requests, sizeof(*r), 0);
+	if (!r)
+		return false;
+	*r = *q;
+	r->ktime_ns = raised.ktime_ns;
+	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+	return true;
+}
+
+/* Asks for the seat's best to be raised. */
+static __noinline bool ox_request_raise(struct ox_seat *s, u32 flags)
+{
+	u32 slot = __sync_fetch_and_add(&ox_nominees_next, 1) & (OX_NOMINEES - 1);
+	struct ox_nominee *n = &ox_nominees[slot];
+	struct oomx_request q = {
+		.pid = s->best.pid,
+		.old_adj = s->best.adj,
+		.set_adj = OOMX_ADJ_RAISED,
+		.flags = flags,
+		.start_ns = s->best.start_ns,
+	};
+
+	if (!ox_request_put(&q, /* demoter= */ false))
+		return false;
+	n->task = s->best.task;
+	n->css = s->dom.css;
+	n->start_ns = s->best.start_ns;
+	n->ktime_ns = bpf_ktime_get_ns();
+	n->pid = s->best.pid;
+	ox_count(nominated);
+	return true;
+}
+
+/* Asks for all of the seat's rivals to be lowered that are not yet. */
+static __noinline bool ox_request_demotions(struct ox_seat *s)
+{
+	struct oomx_request q = { .set_adj = OOMX_ADJ_LOWERED };
+	struct ox_rival *r;
+	u32 i;
+
+	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
+		r = &s->rivals[i];
+		if (ox_adj_now(r->task) != r->adj)
+			continue;
+		q.pid = r->pid;
+		q.old_adj = r->adj;
+		q.start_ns = r->start_ns;
+		if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED))
+			return false;
+		ox_count(demoted);
+	}
+	return true;
+}
+
+/* Any of the seat's rivals would have to be lowered by the demoter. */
+static __noinline bool ox_needs_demoter(struct ox_seat *s)
+{
+	u32 i;
+
+	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++)
+		if (s->rivals[i].adj_min > OOMX_ADJ_LOWERED)
+			return true;
+	return false;
+}
+
+/* All of the seat's rivals are out of the best's way. */
+static __noinline bool ox_rivals_down(struct ox_seat *s)
+{
+	u32 i;
+
+	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
+		struct task_struct *t = s->rivals[i].task;
+
+		if (ox_adj_now(t) == s->rivals[i].adj && !ox_exiting(t))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A process was forked, and is about to run. What its parent has from us for the length of an OOM
+ * it must not keep for life.
+ */
+static __always_inline void ox_request_inherited(struct task_struct *parent,
+						 struct task_struct *child)
+{
+	u32 pid = BPF_CORE_READ(parent, tgid);
+	struct oomx_raised *of = bpf_map_lookup_elem(&oomx_raised, &pid);
+	struct oomx_request q = { .flags = OOMX_REQ_RESTORE };
+
+	if (!of || of->start_ns != BPF_CORE_READ(parent, group_leader, start_boottime))
+		return;
+	q.pid = BPF_CORE_READ(child, tgid);
+	if (q.pid == pid || ox_adj_now(child) != of->set_adj) /* a thread, or forked before that */
+		return;
+	q.old_adj = of->old_adj;
+	q.set_adj = of->set_adj;
+	q.start_ns = BPF_CORE_READ(child, start_boottime);
+	if (ox_request_put(&q, /* demoter= */ of->capped))
+		ox_count(inherited);
+}
+
+/* A nominee's memory is gone: nothing is left to restore. */
+static __always_inline void ox_request_forget(struct mm_struct *mm)
+{
+	u64 key = (u64)mm;
+	struct ox_victim *v = bpf_map_lookup_elem(&oomx_victims, &key);
+	u32 pid;
+
+	if (!v)
+		return;
+	pid = v->pid;
+	bpf_map_delete_elem(&oomx_raised, &pid);
+}
+
+/* It was killed: raising it was no false alarm. */
+static __always_inline void ox_request_killed(struct task_struct *t)
+{
+	u32 pid = BPF_CORE_READ(t, tgid);
+	struct oomx_raised *r = bpf_map_lookup_elem(&oomx_raised, &pid);
+
+	if (r)
+		r->killed = 1;
+}
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "reap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "record.h"
+#include "restore.h"
+
+/* The kernel's own reaper gives up after a second (MAX_OOM_REAP_RETRIES, mm/oom_kill.c) */
+#define OVERDUE_NS 1500000000ULL
+#define TRIES 10
+
+static __u64 now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* For the one that is due first; off if there is none. */
+static void set_timer(struct ox_reap *r)
+{
+	struct itimerspec t = {};
+	__u64 first = ~0ULL;
+	unsigned int i;
+
+	for (i = 0; i < r->n; i++)
+		if (r->victims[i].due_ns < first)
+			first = r->victims[i].due_ns;
+	if (r->n) {
+		t.it_value.tv_sec = first / 1000000000ULL;
+		t.it_value.tv_nsec = first % 1000000000ULL;
+	}
+	(void)timerfd_settime(r->timer, TFD_TIMER_ABSTIME, &t, NULL); /* sane values cannot fail */
+}
+
+static void drop(struct ox_reap *r, unsigned int i)
+{
+	r->n--;
+	memmove(&r->victims[i], &r->victims[i + 1], (r->n - i) * sizeof(r->victims[0]));
+}
+
+static void add(struct ox_reap *r, const struct oomx_rec_kill *k)
+{
+	if (r->n == OX_REAP_MAX)
+		drop(r, 0);
+	r->victims[r->n++] = (struct ox_reap_victim){
+		.pid = k->victim.pid,
+		.start_ns = k->victim.start_ns,
+		.due_ns = now_ns() + OVERDUE_NS,
+	};
+}
+
+/* The kernel writes a line for each of its kills; this one it only saw dying. */
+static void tell_kernel_log(const struct oomx_rec_kill *k)
+{
+	_cleanup_close_ int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char comm[3 * OOMX_COMM_LEN + 1];
+
+	ox_utf8_clean(k->victim.comm, sizeof(k->victim.comm), true, comm, sizeof(comm));
+	if (fd < 0 ||
+	    dprintf(fd, "<3>oomx: out of memory: sent SIGKILL to process %u (%s), UID:%u, "
+			"decision %llu\n", k->victim.pid, comm, k->victim.uid,
+		    (unsigned long long)k->hdr.decision) < 0)
+		ox_warn("cannot write to the kernel's log (%m): killed process %u (%s)",
+			k->victim.pid, comm);
+}
+
+void ox_reap_record(struct ox_reap *r, const void *rec, size_t size)
+{
+	union ox_record u;
+	unsigned int i;
+
+	if (ox_record_load(rec, size, &u))
+		return;
+	if (u.hdr.type == OOMX_REC_KILL || u.hdr.type == OOMX_REC_KERNEL_KILL) {
+		add(r, &u.kill);
+		if (u.kill.flags & OOMX_KILL_SIGNALLED)
+			tell_kernel_log(&u.kill);
+	} else if (u.hdr.type == OOMX_REC_FREED) {
+		for (i = 0; i < r->n; i++)
+			if (r->victims[i].pid == u.freed.pid &&
+			    r->victims[i].start_ns == u.freed.start_ns)
+				drop(r, i--);
+	} else {
+		return;
+	}
+	set_timer(r);
+}
+
+/* True: nothing is left to be done for it. */
+static bool release(struct ox_reap_victim *v)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, v->pid, 0);
+	int adj;
+
+	/* the start time is asked after the pidfd is there: so the two are the same process */
+	if (pidfd < 0 || ox_adj_read(v->pid, v->start_ns, &adj))
+		return true;
+	if (!syscall(SYS_process_mrelease, pidfd, 0)) {
+		ox_warn("process %u was slow to die: its memory was released by "
+			"process_mrelease()", v->pid);
+		return true;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		return ++v->tries == TRIES;
+	return true;
+}
+
+void ox_reap_work(struct ox_reap *r)
+{
+	__u64 expirations, now = now_ns();
+	unsigned int i;
+
+	(void)!read(r->timer, &expirations, sizeof(expirations)); /* only to make it unreadable */
+	for (i = 0; i < r->n; i++) {
+		if (r->victims[i].due_ns > now)
+			continue;
+		r->victims[i].due_ns = now + OVERDUE_NS;
+		if (release(&r->victims[i]))
+			drop(r, i--);
+	}
+	set_timer(r);
+}
+
+int ox_reap_start(struct ox_reap *r)
+{
+	r->n = 0;
+	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return r->timer < 0 ? ox_err_r(-errno, "timerfd: %m") : 0;
+}
+
+void ox_reap_done(struct ox_reap *r)
+{
+	if (r->timer >= 0)
+		(void)close(r->timer);
+	r->timer = -1;
+}
