@@ -69,7 +69,7 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 					     [OOMX_HOOK_NOMINATE] = "hook nominate" };
 	struct ox_engine e = {};
 	unsigned int n;
-	int err = ox_engine_load(&e, hook, policy, rss_mode);
+	int err = ox_engine_load(&e, hook, policy, rss_mode, /* beside= */ false);
 
 	if (err)
 		(void)snprintf(why, OX_CHECK_LEN, "its programs cannot be loaded: %s",

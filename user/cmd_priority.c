@@ -81,6 +81,13 @@ static __u64 find_cgroup(const char *cgroup, int *ret_err)
 	return err ? 0 : id;
 }
 
+int ox_priority_check(const char *cgroup)
+{
+	int err;
+
+	return find_cgroup(cgroup, &err) ? 0 : err;
+}
+
 int ox_priority_set(int map_fd, const char *cgroup, int prio)
 {
 	struct oomx_prio p = {};

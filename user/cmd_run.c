@@ -24,6 +24,7 @@
 #include "priority.h"
 #include "reap.h"
 #include "record.h"
+#include "replace.h"
 #include "responder.h"
 #include "selftest.h"
 #include "sysctl.h"
@@ -46,6 +47,8 @@ static const char usage[] =
 	"                            the lowest dies first; may be repeated\n"
 	"      --scope CGROUP        decide only for limits of this cgroup and of those\n"
 	"                            below it, and watch the rest; may be repeated\n"
+	"      --replace             take over from the running oomx, with its priorities,\n"
+	"                            without an OOM that nobody or both decide\n"
 	"  -j, --json                events as JSON Lines on standard output\n"
 	"  -q, --quiet               no events on standard output\n"
 	"  -h, --help                print this\n";
@@ -54,6 +57,7 @@ struct options {
 	const char *policy;
 	__u32 hook; /* 0: auto */
 	bool enforce;
+	bool replace;
 	bool json;
 	bool quiet;
 	unsigned int n_priorities;
@@ -132,13 +136,15 @@ static int check_options(const struct options *o)
 /* -1: go on; else the exit status */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY, OPT_SCOPE };
+	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY, OPT_SCOPE,
+	       OPT_REPLACE };
 	static const struct option table[] = {
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "hook", required_argument, NULL, OPT_HOOK },
 		{ "enforce", no_argument, NULL, OPT_ENFORCE },
 		{ "priority", required_argument, NULL, OPT_PRIORITY },
 		{ "scope", required_argument, NULL, OPT_SCOPE },
+		{ "replace", no_argument, NULL, OPT_REPLACE },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -160,6 +166,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			err = add_priority(o, optarg);
 		else if (c == OPT_SCOPE)
 			err = add_scope(o, optarg);
+		else if (c == OPT_REPLACE)
+			o->replace = true;
 		else if (c == 'j')
 			o->json = true;
 		else if (c == 'q')
@@ -247,8 +255,8 @@ static int take_lock(struct run *r)
 
 	r->lock = ox_daemon_lock(&other);
 	if (r->lock == -EBUSY)
-		return ox_err_r(-EBUSY, "another oomx is running (process %d): 'oomx stop' ends it",
-				other);
+		return ox_err_r(-EBUSY, "another oomx is running (process %d): 'oomx stop' ends it, "
+					"--replace takes over from it", other);
 	if (r->lock < 0)
 		return r->lock;
 	err = ox_daemon_undo(&found);
@@ -257,7 +265,8 @@ static int take_lock(struct run *r)
 	return err;
 }
 
-static int set_priorities(struct run *r)
+/* With check_only nothing is written: the map is another's still. */
+static int set_priorities(struct run *r, bool check_only)
 {
 	int map = ox_engine_map(&r->engine, "oomx_prio"), err = 0;
 	char cgroup[4096];
@@ -268,7 +277,7 @@ static int set_priorities(struct run *r)
 		/* parsed once already: cannot fail now */
 		(void)ox_parse_cgroup_s32(r->opt.priorities[i], OOMX_PRIO_MIN, OOMX_PRIO_MAX,
 					  cgroup, sizeof(cgroup), &n);
-		err = ox_priority_set(map, cgroup, n);
+		err = check_only ? ox_priority_check(cgroup) : ox_priority_set(map, cgroup, n);
 	}
 	return err == -ENOENT ? -ENXIO : err; /* not there now: no fault of the arguments */
 }
@@ -311,17 +320,23 @@ static int set_up_loop(struct run *r)
 	if (!r->rings ||
 	    ring_buffer__add(r->rings, ox_engine_map(&r->engine, "oomx_bulk"), on_record, r))
 		return ox_err_r(-errno, "cannot read the event rings: %m");
-	err = ox_feed_new(OX_SOCK, BACKLOG_BYTES, &r->feed);
-	if (err)
-		return ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err));
 	err = ox_reap_start(&r->reap);
 	if (!err)
 		err = watch_fd(r, r->reap.timer);
 	if (!err)
 		err = watch_fd(r, r->signals);
-	if (!err)
-		err = watch_fd(r, ring_buffer__epoll_fd(r->rings));
-	return err ?: watch_fd(r, ox_feed_fd(r->feed));
+	return err ?: watch_fd(r, ring_buffer__epoll_fd(r->rings));
+}
+
+/* What others find us by: the pinned maps, the socket. */
+static int publish(struct run *r)
+{
+	int err = ox_feed_new(OX_SOCK, BACKLOG_BYTES, &r->feed);
+
+	if (err)
+		return ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err));
+	err = watch_fd(r, ox_feed_fd(r->feed));
+	return err ?: ox_engine_pin(&r->engine);
 }
 
 static int start_responders(struct run *r)
@@ -346,39 +361,60 @@ static int protect_self(void)
 	return 0;
 }
 
-static int set_up(struct run *r)
+/* The kernel side, loaded and configured. Nothing is attached yet. */
+static int prepare(struct run *r, bool beside)
 {
 	__u32 rss_mode = 0;
 	bool hides = false;
-	int err = ox_policy_load(r->opt.policy, &r->policy);
+	int err = r->opt.enforce ? ox_sysctl_check() : 0;
 
-	if (err)
-		return err;
-	err = take_lock(r);
-	if (!err && r->opt.enforce)
-		err = ox_sysctl_check();
 	if (!err)
 		err = ox_calibrate(&rss_mode);
 	if (!err)
 		err = ox_selftest_scan(&hides);
 	if (!err)
-		err = ox_engine_load(&r->engine, r->opt.hook, &r->policy, rss_mode);
-	if (!err)
-		ox_engine_scan_hides(&r->engine, hides);
-	if (!err)
-		err = set_priorities(r);
+		err = ox_engine_load(&r->engine, r->opt.hook, &r->policy, rss_mode, beside);
+	if (err)
+		return err;
+	ox_engine_scan_hides(&r->engine, hides);
+	err = set_priorities(r, beside);
 	if (!err)
 		err = set_scopes(r);
 	if (!err)
 		err = protect_self();
+	return err ?: set_up_loop(r);
+}
+
+static int attach(struct run *r)
+{
+	int err = ox_engine_attach(&r->engine);
+
+	return err || !r->opt.enforce ? err : start_responders(r);
+}
+
+static int set_up(struct run *r)
+{
+	pid_t other = 0;
+	int err = ox_policy_load(r->opt.policy, &r->policy);
+
+	if (!err && r->opt.replace)
+		err = ox_replace_find(&other);
+	if (err)
+		return err;
+	if (!other)
+		err = take_lock(r);
 	if (!err)
-		err = set_up_loop(r);
+		err = prepare(r, other);
+	if (!err && !other)
+		err = publish(r);
 	if (!err)
-		err = ox_engine_pin(&r->engine);
-	if (!err)
-		err = ox_engine_attach(&r->engine);
-	if (!err && r->opt.enforce)
-		err = start_responders(r);
+		err = attach(r);
+	if (!err && other)
+		err = set_priorities(r, false);
+	if (!err && other)
+		err = ox_replace_finish(&r->engine, other, &r->lock);
+	if (!err && other)
+		err = publish(r);
 	return err;
 }
 

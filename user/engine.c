@@ -15,12 +15,22 @@
 
 #include "bpflog.h"
 #include "cgroup.h"
+#include "cleanup.h"
 #include "log.h"
 #include "paths.h"
 
 /* What outlives a crash, or is looked at by other commands. */
 static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
-					   "oomx_raised" };
+					   "oomx_raised", "oomx_turn" };
+/* What one oomx that takes over from another goes on using. */
+static const struct {
+	const char *name;
+	__u32 value_size;
+} shared_maps[] = {
+	{ "oomx_prio", sizeof(struct oomx_prio) },
+	{ "oomx_raised", sizeof(struct oomx_raised) },
+	{ "oomx_turn", sizeof(struct oomx_turn) },
+};
 
 #define N_PINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -121,7 +131,54 @@ static void configure(struct ox_engine *e, const struct ox_policy *policy, __u32
 	c->abi = OOMX_ABI;
 }
 
-int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy, __u32 rss_mode)
+/* Has the object use the running oomx's maps in place of its own. */
+static int share_maps(struct bpf_object *obj)
+{
+	struct bpf_map_info info;
+	struct bpf_map *map;
+	unsigned int i;
+	__u32 len;
+	int err;
+
+	for (i = 0; i < sizeof(shared_maps) / sizeof(shared_maps[0]); i++) {
+		_cleanup_close_ int fd = ox_engine_pinned(shared_maps[i].name);
+
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		map = bpf_object__find_map_by_name(obj, shared_maps[i].name);
+		if (!map)
+			continue;
+		err = fd < 0 ? fd : bpf_map_get_info_by_fd(fd, &info, &len);
+		if (!err && info.value_size != shared_maps[i].value_size)
+			err = -EPROTO;
+		if (!err)
+			err = bpf_map__reuse_fd(map, fd);
+		if (err)
+			return ox_err_r(err, "cannot take over the map %s (%s): 'oomx stop' first",
+					shared_maps[i].name, strerror(-err));
+	}
+	return 0;
+}
+
+static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool beside)
+{
+	int err = beside ? share_maps(e->obj) : 0;
+
+	if (err)
+		return err;
+	err = bpf_object__load(e->obj);
+	if (err)
+		return load_error(err, policy);
+	e->config = map_memory(e, "oomx_config", sizeof(*e->config), PROT_READ | PROT_WRITE);
+	e->stats = map_memory(e, "oomx_stats", sizeof(*e->stats), PROT_READ);
+	e->turn = map_memory(e, "oomx_turn", sizeof(*e->turn), PROT_READ | PROT_WRITE);
+	if (!e->config || !e->stats || !e->turn)
+		return ox_err_r(-EIO, "cannot map the kernel side's configuration: %m");
+	return 0;
+}
+
+int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy, __u32 rss_mode,
+		   bool beside)
 {
 	struct ox_blob image = {};
 	int err;
@@ -140,21 +197,34 @@ int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *poli
 		ox_engine_done(e);
 		return err == -ENOMEM ? err : -ENOEXEC;
 	}
-	err = bpf_object__load(e->obj);
+	err = load_object(e, policy, beside);
 	if (err) {
-		err = load_error(err, policy);
-		ox_engine_done(e);
-		return err;
-	}
-	e->config = map_memory(e, "oomx_config", sizeof(*e->config), PROT_READ | PROT_WRITE);
-	e->stats = map_memory(e, "oomx_stats", sizeof(*e->stats), PROT_READ);
-	if (!e->config || !e->stats) {
-		err = ox_err_r(-EIO, "cannot map the kernel side's configuration: %m");
 		ox_engine_done(e);
 		return err;
 	}
 	configure(e, policy, rss_mode);
+	e->config->generation = e->turn->owner + 1;
+	if (!beside)
+		ox_engine_take_turn(e);
 	return 0;
+}
+
+void ox_engine_take_turn(struct ox_engine *e)
+{
+	__atomic_store_n(&e->turn->owner, e->config->generation, __ATOMIC_SEQ_CST);
+}
+
+bool ox_engine_replaced(const struct ox_engine *e)
+{
+	return e->turn && __atomic_load_n(&e->turn->owner, __ATOMIC_SEQ_CST) !=
+				  e->config->generation;
+}
+
+bool ox_engine_others_busy(const struct ox_engine *e)
+{
+	__u32 latched = __atomic_load_n(&e->turn->latched, __ATOMIC_SEQ_CST);
+
+	return latched && latched != e->config->generation;
 }
 
 int ox_engine_attach(struct ox_engine *e)
@@ -289,6 +359,8 @@ void ox_engine_done(struct ox_engine *e)
 		(void)munmap(e->config, sizeof(*e->config));
 	if (e->stats)
 		(void)munmap((void *)e->stats, sizeof(*e->stats));
+	if (e->turn)
+		(void)munmap(e->turn, sizeof(*e->turn));
 	bpf_object__close(e->obj);
 	free(e->image);
 	*e = (struct ox_engine){};

@@ -22,6 +22,7 @@ struct ox_engine {
 	void *image; /* the linked object; libbpf reads it until it is loaded */
 	struct oomx_config *config; /* the kernel's own, mapped: writes take effect at once */
 	const struct oomx_stats *stats;
+	struct oomx_turn *turn; /* likewise; shared with an oomx that is being replaced */
 	__u32 hook;
 	bool pinned;
 };
@@ -30,9 +31,19 @@ struct ox_engine {
  * Opens and loads the object of `hook` (OOMX_HOOK_*) with the policy, with rss_mode as
  * ox_calibrate() found it. Logs. 0; -ENOEXEC: the verifier or the linker refused the policy;
  * -EPERM; -ENOTSUP: this kernel lacks something; other -errno. On failure nothing is left.
+ *
+ * beside: another oomx is running and its priorities are to go on; this one stays dormant until
+ * ox_engine_take_turn(), also when attached and armed. -EPROTO: the other one is too different.
  */
 int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy,
-		   __u32 rss_mode);
+		   __u32 rss_mode, bool beside);
+
+/* OOMs that begin from now on are for this set of programs, and no other's. */
+void ox_engine_take_turn(struct ox_engine *e);
+/* Another one has taken the turn. */
+bool ox_engine_replaced(const struct ox_engine *e);
+/* An OOM that is not this set's is under way. */
+bool ox_engine_others_busy(const struct ox_engine *e);
 
 /* Attaches every program; all or none. Logs the one that this kernel refuses. */
 int ox_engine_attach(struct ox_engine *e);

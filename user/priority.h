@@ -3,10 +3,12 @@
 #ifndef OX_PRIORITY_H
 #define OX_PRIORITY_H
 
+/* Is there such a cgroup? Takes what ox_cgroup_id() takes. Logs. 0; -ENOENT; other -errno. */
+int ox_priority_check(const char *cgroup);
+
 /*
- * Gives the cgroup, and all below it without one of its own, the priority. Takes what
- * ox_cgroup_id() takes. Logs. 0; -ERANGE: not within OOMX_PRIO_MIN..OOMX_PRIO_MAX; -ENOENT: no such
- * cgroup; other -errno.
+ * Gives the cgroup, and all below it without one of its own, the priority. Logs. 0; -ERANGE: not
+ * within OOMX_PRIO_MIN..OOMX_PRIO_MAX; -ENOENT: no such cgroup; other -errno.
  */
 int ox_priority_set(int map_fd, const char *cgroup, int prio);
 

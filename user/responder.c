@@ -375,6 +375,7 @@ void ox_responder_stop(struct ox_responder *r, const struct ox_engine *e)
 	if (r->pidfd >= 0)
 		(void)close(r->pidfd);
 	*r = (struct ox_responder){ .pid = -1, .pidfd = -1, .control = -1 };
-	if (ox_restore_all(ox_engine_map(e, "oomx_raised")))
+	/* the map is another's by then, with nominees of its own */
+	if (!ox_engine_replaced(e) && ox_restore_all(ox_engine_map(e, "oomx_raised")))
 		ox_warn("some raised oom_score_adj could not be put back, ignoring");
 }

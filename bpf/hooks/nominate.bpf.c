@@ -88,7 +88,8 @@ int BPF_PROG(ox_task_exit, struct task_struct *p)
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(ox_forked, struct task_struct *parent, struct task_struct *child)
 {
-	ox_request_inherited(parent, child);
+	if (ox_turn_is_ours())
+		ox_request_inherited(parent, child);
 	return 0;
 }
 

@@ -204,6 +204,19 @@ struct oomx_config {
 	/* longest hold of oom_lock per domain, waits and guards together, within a time */
 	__u64 hold_budget_ns;
 	__u64 hold_window_ns;
+	__u32 generation; /* of this set of programs: see oomx_turn */
+	__u32 _pad2;
+};
+
+/* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
+
+/*
+ * While one oomx takes over from another, both have their programs attached. Each OOM is one
+ * set's, from beginning to end: the first program to see it takes the owner's word for all.
+ */
+struct oomx_turn {
+	__u32 owner;   /* generation whose turn is the next OOM */
+	__u32 latched; /* generation whose is the OOM under way; 0: there is none */
 };
 
 /* ---- counters: map "oomx_stats", one entry -------------------------------------------------- */
@@ -323,6 +336,7 @@ OOMX_SIZE(oomx_rec_abstain, 32 + 56);
 OOMX_SIZE(oomx_candidate, 48 + 144);
 OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
 OOMX_SIZE(oomx_prio, 16);
+OOMX_SIZE(oomx_turn, 8);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 32);
 OOMX_SIZE(oomx_calibration, 40);

@@ -151,9 +151,10 @@ static __always_inline bool ox_early_wanted(struct cgroup_subsys_state *css)
 {
 	struct oomx_config *cfg = ox_config();
 
-	return ox_enforcing(cfg) && cfg->responder_pid && !ox_stalled_at && !ox_now.choosing &&
-	       !ox_exiting((void *)bpf_get_current_task()) && !ox_early_fresh(css) &&
-	       !ox_inflight_in(css) && ox_in_scope(css);
+	if (!ox_enforcing(cfg) || !cfg->responder_pid || ox_stalled_at || ox_now.choosing)
+		return false;
+	return ox_turn_is_ours() && !ox_exiting((void *)bpf_get_current_task()) &&
+	       !ox_early_fresh(css) && !ox_inflight_in(css) && ox_in_scope(css);
 }
 
 static __noinline int ox_early(struct ox_seat *s)
@@ -327,7 +328,7 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
 {
 	struct oomx_config *cfg = ox_config();
 
-	if (!cfg || !ox_enforcing(cfg))
+	if (!cfg || !ox_now.mine || !ox_enforcing(cfg))
 		return;
 	ox_domain_init(&s->dom, oc, &s->nodes);
 	if (!ox_will_select(s))
@@ -377,8 +378,8 @@ static __always_inline void ox_enforce_check(struct ox_seat *s)
 {
 	struct oomx_config *cfg = ox_config();
 
-	if (!cfg || !ox_enforcing(cfg) || ox_now.abstained || ox_now.out_of_scope ||
-	    s->dom.order == -1)
+	if (!cfg || !ox_now.mine || !ox_enforcing(cfg) || ox_now.abstained ||
+	    ox_now.out_of_scope || s->dom.order == -1)
 		return;
 	if (!ox_now.obeyed) {
 		ox_disobeyed(s, ox_now.enforced ? OOMX_ABSTAIN_DISOBEYED :
@@ -397,6 +398,8 @@ static __always_inline void ox_enforced(struct oom_control *oc)
 	struct oomx_config *cfg = ox_config();
 	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
 
+	if (!ox_now.mine)
+		return;
 	if (ox_now.signalled)
 		ox_watch_aimed();
 	if (cfg && memcg && ox_enforcing(cfg) && ox_now.n_kills && !ox_now.out_of_scope &&

@@ -23,6 +23,14 @@ struct {
 	__type(value, struct oomx_stats);
 } oomx_stats SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct oomx_turn);
+} oomx_turn SEC(".maps");
+
 /* Two rings, so that long records can never crowd out the news of a kill. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -99,6 +107,7 @@ struct ox_now {
 	u32 chosen_pid; /* the kernel's */
 	u64 guard_mm;	/* of the last one killed */
 	u64 aimed_mm;	/* noted on entry of __oom_kill_process(); 0: none */
+	bool mine;	/* this OOM is for this set of programs: oomx_turn */
 	bool ranked;	/* the seat holds a ranking of this OOM */
 	bool obeyed;	/* the kernel took the wanted one, or one who shares its memory */
 	bool signalled; /* the trigger was the choice, and got SIGKILL from us */
@@ -111,6 +120,43 @@ struct ox_now {
 
 struct ox_now ox_now;
 u64 ox_decisions;
+
+/* Not under oom_lock: would the next OOM be ours? */
+static __always_inline bool ox_turn_is_ours(void)
+{
+	struct oomx_config *cfg = ox_config();
+	struct oomx_turn *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&oomx_turn, &zero);
+	return t && cfg && ox_once(t->owner) == cfg->generation;
+}
+
+/* out_of_memory() entered: whose OOM is it? */
+static __always_inline bool ox_turn_begin(void)
+{
+	struct oomx_config *cfg = ox_config();
+	struct oomx_turn *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&oomx_turn, &zero);
+	if (!t || !cfg)
+		return false;
+	if (!t->latched)
+		t->latched = ox_once(t->owner);
+	return t->latched == cfg->generation;
+}
+
+/* The last thing done for an OOM of ours. */
+static __always_inline void ox_turn_end(void)
+{
+	struct oomx_turn *t;
+	u32 zero = 0;
+
+	t = bpf_map_lookup_elem(&oomx_turn, &zero);
+	if (t)
+		t->latched = 0;
+}
 
 static __always_inline struct oomx_stats *ox_stats(void)
 {

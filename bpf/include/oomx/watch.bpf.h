@@ -27,6 +27,9 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	u32 tid = bpf_get_current_pid_tgid();
 	u64 *failed = bpf_map_lookup_elem(&oomx_failing, &tid);
 
+	ox_now.mine = ox_turn_begin();
+	if (!ox_now.mine)
+		return;
 	ox_count(ooms);
 	ox_now.enter_ns = bpf_ktime_get_ns();
 	ox_now.fail_ns = failed ? *failed : ox_now.enter_ns;
@@ -72,6 +75,8 @@ static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_se
 {
 	struct task_struct *chosen = BPF_CORE_READ(oc, chosen);
 
+	if (!ox_now.mine)
+		return;
 	ox_now.chosen_pid = BPF_CORE_READ(chosen, tgid);
 	if (!ox_now.ranked)
 		ox_watch_rank(oc, s);
@@ -91,6 +96,8 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	struct ox_victim v = {}, *old;
 	u64 key;
 
+	if (!ox_now.mine)
+		return;
 	ox_now.in_kill = true;
 	ox_now.aimed_mm = 0;
 	if (!ox_find_mm(t, &f))
@@ -264,6 +271,10 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 {
 	struct task_struct *chosen = BPF_CORE_READ(oc, chosen);
 
+	if (!ox_now.mine)
+		return;
+	ox_turn_end();
+	ox_now.mine = false;
 	ox_now.choosing = false;
 	if (ox_now.n_kills)
 		return;

@@ -38,7 +38,10 @@ struct daemon_counters {
 };
 bool daemon_counters(struct daemon_counters *ret);
 
-/* A number of `oomx status --json`, such as "responder_pid" or "counters.inherited"; -1: none. */
+/*
+ * A number of `oomx status --json`, such as "responder_pid" or "counters.inherited"; -1: it has
+ * none, or nothing is running.
+ */
 int64_t daemon_status(const char *key);
 /* The same for what is true or false, such as "degraded". */
 bool daemon_status_flag(const char *key);

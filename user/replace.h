@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * replace.h - one oomx takes over from another without an OOM in between that nobody, or both,
+ * decide: the new set of programs is attached beside the old, one word is flipped, the old one is
+ * told to end.
+ */
+#ifndef OX_REPLACE_H
+#define OX_REPLACE_H
+
+#include <sys/types.h>
+
+#include "engine.h"
+
+/*
+ * The process to take over from, *ret_pid; 0: none is running, start as usual. -EPROTO, logged:
+ * it has another ABI, and stays in force. Other -errno, logged.
+ */
+int ox_replace_find(pid_t *ret_pid);
+
+/*
+ * Takes the turn, lets an OOM that is under way come to its end, ends the other process and waits
+ * for that, then takes the lock. *ret_lock: as of ox_daemon_lock(). Logs. 0 or -errno.
+ */
+int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock);
+
+#endif
