@@ -113,6 +113,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	nodemask_t mems_allowed;
 	struct css_set *cgroups;
+	struct list_head cg_list;
 	struct mempolicy *mempolicy;
 };
 
@@ -126,6 +127,8 @@ struct cgroup;
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
+	struct list_head sibling;
+	struct list_head children;
 	struct cgroup_subsys_state *parent;
 };
 
@@ -133,11 +136,21 @@ struct cgroup {
 	struct cgroup_subsys_state self;
 	int level;
 	struct kernfs_node *kn;
+	struct list_head cset_links;
+};
+
+struct cgrp_cset_link {
+	struct cgroup *cgrp;
+	struct css_set *cset;
+	struct list_head cset_link;
 };
 
 struct css_set {
 	struct cgroup_subsys_state *subsys[16];
 	struct cgroup *dfl_cgrp;
+	struct list_head tasks;
+	struct list_head mg_tasks;
+	struct list_head dying_tasks;
 };
 
 struct page_counter {

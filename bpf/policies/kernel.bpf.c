@@ -6,7 +6,7 @@
  */
 #include <oomx/policy.h>
 
-OOMX_POLICY(kernel)
+OOMX_POLICY_LEAN(kernel)
 {
 	return oomx_badness(f);
 }

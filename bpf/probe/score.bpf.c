@@ -90,6 +90,7 @@ int ox_score(struct bpf_iter__task *ctx)
 	s->memo.cgrp = NULL;
 	if (f.mm) {
 		ox_facts_fill(&s->rec.facts, t, f.mm, &s->dom, &s->memo);
+		ox_facts_rest(&s->rec.facts, t);
 		s->rec.facts.oom_score_adj = s->rec.who.oom_score_adj;
 	}
 	if (s->rec.eligible) {

@@ -73,6 +73,7 @@ static __noinline int parity_measure(struct parity_seat *s, struct task_struct *
 		return 0;
 	}
 	ox_facts_fill(&s->facts, p, f.mm, &s->dom, &s->memo);
+	ox_facts_rest(&s->facts, p);
 	s->facts.oom_score_adj = adj;
 	r->has_mm = 1;
 	r->adj = adj;

@@ -54,6 +54,7 @@ static __always_inline void rank_tell(struct run_rank *out, struct ox_seat *s)
 	out->best_pid = s->best.task ? s->best.pid : 0;
 	out->badness = s->best.task ? s->best.badness : OOMX_NEVER;
 	out->points = s->best.task ? s->best.points : OOMX_NEVER;
+	out->torn = s->torn;
 	out->kernel_pid = s->kernel.task ? s->kernel.pid : 0;
 }
 

@@ -66,6 +66,8 @@ struct run_rank {
 	__u32 n_top;
 	__u32 best_pid;	  /* 0: none */
 	__u32 kernel_pid; /* whom the kernel would take; 0: none */
+	__u32 torn;	  /* the memcg's members moved: everybody was asked */
+	__u32 _pad;
 };
 
 #endif

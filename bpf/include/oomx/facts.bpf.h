@@ -6,6 +6,10 @@
 #include <oomx/domain.bpf.h>
 #include <oomx/policy.h>
 
+/* The linked policy's. A constant to the verifier, which leaves out what is not reached then. */
+extern const struct oomx_policy_note oomx_policy_note;
+#define OX_POLICY_LEAN (oomx_policy_note.flags & OOMX_NOTE_LEAN)
+
 /* Neighbours in the task list often share a cgroup: remember the last answer. */
 struct ox_prio_memo {
 	struct cgroup *cgrp;
@@ -60,9 +64,10 @@ static __always_inline void ox_facts_identity(struct oomx_facts *f, struct task_
 }
 
 /*
- * Facts of a candidate that ox_killable() let through, but for oom_score_adj: the caller has read
- * that, and enters the value it tested. f is zeroed here. Costs about forty
- * fault-safe reads, plus one per possible CPU where the kernel's own oom_badness() adds them up.
+ * Facts of a candidate that ox_killable() let through, but for those of ox_facts_rest() and
+ * oom_score_adj: the caller has read that, and enters the value it tested. f is zeroed here. Costs
+ * about twenty fault-safe reads, plus one per possible CPU where the kernel's own oom_badness()
+ * adds them up.
  */
 static __noinline int ox_facts_fill(struct oomx_facts *f, struct task_struct *p,
 				    struct mm_struct *mm, struct ox_domain *d,
@@ -87,6 +92,12 @@ static __noinline int ox_facts_fill(struct oomx_facts *f, struct task_struct *p,
 	if (BPF_CORE_READ(p, signal, oom_flag_origin))
 		f->flags |= OOMX_FACT_ORIGIN;
 	ox_facts_prio(f, p, memo);
+	return 0;
+}
+
+/* Those that a lean policy is not told (policy.h): for the best few, where they are reported. */
+static __noinline int ox_facts_rest(struct oomx_facts *f, struct task_struct *p)
+{
 	ox_facts_identity(f, p);
 	ox_facts_memcg(f, p);
 	return 0;

@@ -25,12 +25,18 @@
 #define OOMX_POLICY_MAGIC 0x6f6f6d78u /* "oomx" */
 #define OOMX_POLICY_NAME_LEN 32
 
+/*
+ * oomx_policy_note.flags: the policy is not told age_ns, cpu_ns, uid, caps and memcg_* (they are
+ * zero when it is asked): what it does not look at need not be read, and ranking is faster.
+ */
+#define OOMX_NOTE_LEAN (1u << 0)
+
 /* What `oomx` reads from the object file before it lets the kernel see it. */
 struct oomx_policy_note {
 	__u32 magic;
 	__u32 abi;	  /* OOMX_POLICY_ABI the policy was built for */
 	__u32 facts_size; /* sizeof(struct oomx_facts) it was built with */
-	__u32 flags;	  /* 0 */
+	__u32 flags;	  /* OOMX_NOTE_* */
 	char name[OOMX_POLICY_NAME_LEN];
 };
 
@@ -79,12 +85,16 @@ static inline __attribute__((always_inline)) __s64 oomx_lexical(__s64 major, __s
  * The body is inlined into a global function, so that the verifier checks it once, on its own,
  * for every possible fact; such a function must accept NULL (the verifier of 6.1 insists).
  */
-#define OOMX_POLICY(_name)                                                                         \
+#define OOMX_POLICY(_name) _OOMX_POLICY(_name, 0)
+#define OOMX_POLICY_LEAN(_name) _OOMX_POLICY(_name, OOMX_NOTE_LEAN)
+
+#define _OOMX_POLICY(_name, _flags)                                                                \
 	char _license[] __attribute__((section("license"), used)) = "GPL";                         \
 	const struct oomx_policy_note oomx_policy_note __attribute__((used)) = {                   \
 		.magic = OOMX_POLICY_MAGIC,                                                        \
 		.abi = OOMX_POLICY_ABI,                                                            \
 		.facts_size = sizeof(struct oomx_facts),                                           \
+		.flags = (_flags),                                                                 \
 		.name = #_name,                                                                    \
 	};                                                                                         \
 	static inline __attribute__((always_inline)) __s64 _oomx_rank_##_name(                     \

@@ -7,6 +7,7 @@
 #define OOMX_RANK_BPF_H
 
 #include <oomx/facts.bpf.h>
+#include <oomx/members.bpf.h>
 
 #define OX_TASKS_MAX (1 << 22) /* PID_MAX_LIMIT */
 
@@ -50,6 +51,7 @@ struct ox_seat {
 	u32 n_offered;
 	u32 n_top;
 	u32 worst; /* index in top of the one to give way */
+	bool torn;     /* the members of the memcg moved meanwhile: everybody was asked instead */
 	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
 	bool done;     /* the walk saw the end of the list */
 	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
@@ -95,6 +97,8 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p)
 		if (!ox_before(p->badness, p->start_ns, c->badness, c->start_ns))
 			return 0;
 	}
+	if (OX_POLICY_LEAN)
+		ox_facts_rest(&s->facts, p->task);
 	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], s, p);
 	at = 0;
 	for (i = 1; i < OOMX_TOP_K; i++)
@@ -163,6 +167,8 @@ static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
 	p.start_ns = BPF_CORE_READ(t, start_boottime);
 	p.adj = ox_adj_of_owner(p.pid, p.start_ns, p.adj);
 	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
+	if (!OX_POLICY_LEAN)
+		ox_facts_rest(&s->facts, t);
 	s->facts.oom_score_adj = p.adj;
 	p.points = s->facts.flags & OOMX_FACT_ORIGIN ? OX_LONG_MAX : oomx_badness(&s->facts);
 	ox_kernel_consider(s, &p);
@@ -219,6 +225,37 @@ static __noinline int ox_rival_consider(struct ox_seat *s, struct task_struct *t
 	return 0;
 }
 
+/* Before a walk begins, or begins anew. */
+static __always_inline void ox_rank_reset(struct ox_seat *s, bool rivals)
+{
+	s->n_rivals = 0;
+	if (rivals)
+		return;
+	s->best.task = NULL;
+	s->kernel.task = NULL;
+	s->kernel_second = OX_LONG_MIN;
+	s->rival = OX_LONG_MIN;
+	s->rival_pid = 0;
+	s->n_tasks = 0;
+	s->n_offered = 0;
+	s->n_top = 0;
+	s->worst = 0;
+	s->inflight = false;
+	s->memo.cgrp = NULL;
+	s->memo.set = false;
+}
+
+static __always_inline int ox_visit(struct ox_seat *s, struct task_struct *t, bool rivals)
+{
+	if (rivals) {
+		ox_rival_consider(s, t);
+		return s->n_rivals > OX_RIVALS;
+	}
+	s->n_tasks++;
+	ox_consider(s, t);
+	return 0;
+}
+
 struct ox_walk {
 	struct ox_seat *seat;
 	struct task_struct *pos;
@@ -238,40 +275,68 @@ static int ox_walk_step(u32 i, struct ox_walk *w)
 		s->done = true;
 		return 1;
 	}
-	if (w->rivals) {
-		ox_rival_consider(s, w->pos);
-		return s->n_rivals > OX_RIVALS;
+	return ox_visit(s, w->pos, w->rivals);
+}
+
+struct ox_member_walk {
+	struct ox_seat *seat;
+	struct ox_members m;
+	bool rivals;
+};
+
+static int ox_member_step(u32 i, struct ox_member_walk *w)
+{
+	struct ox_seat *s = w->seat;
+	struct task_struct *t;
+
+	if (!s)
+		return 1;
+	t = ox_members_next(&w->m);
+	if (w->m.end) {
+		s->done = !w->m.torn;
+		s->torn = w->m.torn;
+		return 1;
 	}
-	s->n_tasks++;
-	ox_consider(s, w->pos);
-	return 0;
+	return t ? ox_visit(s, t, w->rivals) : 0;
 }
 
 /*
- * Ranks every process of the seat's domain. The caller has filled seat->dom. The list is that of
- * for_each_process(), under the RCU read lock that every fentry program holds. One pass; no
- * locks. False: the walk did not reach the end of the list, do not trust the result.
+ * Visits every process of the seat's domain, and sets seat->done at the end of it. A memcg's are
+ * found from its cgroups, however many there are on the machine; where that fails, and for the
+ * whole machine, it is the list of for_each_process(), under the RCU read lock that every program
+ * here holds.
+ */
+static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
+{
+	struct ox_member_walk mw = { .seat = s, .rivals = rivals };
+	struct ox_walk w = {
+		.seat = s,
+		.pos = (struct task_struct *)&init_task,
+		.rivals = rivals,
+	};
+
+	s->done = false;
+	s->torn = false;
+	ox_rank_reset(s, rivals);
+	if (s->dom.css) {
+		ox_members_begin(&mw.m, s->dom.css);
+		bpf_loop(OX_TASKS_MAX, ox_member_step, &mw, 0);
+		if (!s->torn)
+			return;
+		ox_rank_reset(s, rivals);
+	}
+	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
+}
+
+/*
+ * Ranks every process of the seat's domain. The caller has filled seat->dom. One pass; no locks.
+ * False: the walk did not reach its end, do not trust the result.
  */
 static __noinline bool ox_rank(struct ox_seat *s)
 {
-	struct ox_walk w = { .seat = s, .pos = (struct task_struct *)&init_task };
 	u64 t0 = bpf_ktime_get_ns();
 
-	s->best.task = NULL;
-	s->kernel.task = NULL;
-	s->kernel_second = OX_LONG_MIN;
-	s->rival = OX_LONG_MIN;
-	s->rival_pid = 0;
-	s->n_rivals = 0;
-	s->n_tasks = 0;
-	s->n_offered = 0;
-	s->n_top = 0;
-	s->worst = 0;
-	s->inflight = false;
-	s->done = false;
-	s->memo.cgrp = NULL;
-	s->memo.set = false;
-	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
+	ox_walk(s, /* rivals= */ false);
 	s->rank_ns = bpf_ktime_get_ns() - t0;
 	return s->done;
 }
@@ -282,16 +347,11 @@ static __noinline bool ox_rank(struct ox_seat *s)
  */
 static __noinline bool ox_rivals(struct ox_seat *s)
 {
-	struct ox_walk w = {
-		.seat = s,
-		.pos = (struct task_struct *)&init_task,
-		.rivals = true,
-	};
-
-	s->n_rivals = 0;
-	if (!s->rival_pid || s->rival < ox_points_raised(s))
+	if (!s->rival_pid || s->rival < ox_points_raised(s)) {
+		s->n_rivals = 0;
 		return true;
-	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
+	}
+	ox_walk(s, /* rivals= */ true);
 	return s->n_rivals <= OX_RIVALS;
 }
 

@@ -175,6 +175,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 	}
 	s->memo.cgrp = NULL;
 	ox_facts_fill(&s->facts, t, mm, &s->dom, &s->memo);
+	ox_facts_rest(&s->facts, t);
 	s->facts.oom_score_adj = adj;
 	r->facts = s->facts;
 	r->points = oomx_badness(&s->facts);
