@@ -29,7 +29,7 @@
 #define LP_MAX 4096 /* that ever lived */
 #define OUT_DIR "/tmp/oomx-replace"
 
-/* ---- the storm: as soon as lp is dead, another one grows beside hp ---------------------------- */
+/* ---- the storm: as soon as lp is dead, another one grows beside hp ----------------------- */
 
 static struct {
 	struct worker *lp, *hp;
@@ -96,7 +96,7 @@ static void end_storm(void)
 	cgroup_remove(STORM);
 }
 
-/* ---- the daemons: each with a file of its own for its events ---------------------------------- */
+/* ---- the daemons: each with a file of its own for its events ----------------------------- */
 
 static char script[1024];
 
