@@ -361,7 +361,7 @@ static void check_top(struct bpf_object *obj, struct run_helper *cases, unsigned
 
 static void play_helpers(void)
 {
-	struct bpf_object *obj = testbpf_load("helpers_run", NULL);
+	struct bpf_object *obj = load_policy("helpers_run", "kernel");
 	struct run_helper *cases = testbpf_memory(obj, "helper_cases", RUN_CASES * sizeof(*cases));
 	const struct run_helper *r;
 	unsigned int i, n;
@@ -589,7 +589,7 @@ int main(int argc, char **argv)
 		play_policy("newest", example, newest_rows, N(newest_rows), newest);
 		play_strict();
 		play_helpers();
-		obj = testbpf_load("helpers_run", NULL);
+		obj = load_policy("helpers_run", "kernel");
 		play_paths(obj);
 		play_priorities(obj);
 		bpf_object__close(obj);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "calibrate.h"
@@ -25,9 +26,16 @@
 #define N_WORKERS 12
 #define RANKINGS 500 /* while a process moves */
 
-static const char *const groups[] = { TOP, TOP "/a", TOP "/a/b", TOP "/a/b/c", TOP "/a/d",
+/*
+ * Where they live: leaves of the tree of memcgs, and cgroups below one, which have no memory
+ * controller and count as its own. The last one is outside.
+ */
+static const char *const groups[] = { TOP "/a/b/c", TOP "/a/d", TOP "/e", TOP "/e/x", TOP "/e/x/y",
+				      TOP "/f/g", TOP "-not" };
+static const char *const memcgs[] = { TOP, TOP "/a", TOP "/a/b", TOP "/a/b/c", TOP "/a/d",
 				      TOP "/e", TOP "/f", TOP "/f/g", TOP "-not" };
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
+#define N_MEMCGS (sizeof(memcgs) / sizeof(memcgs[0]))
 #define N_INSIDE (N_GROUPS - 1)
 
 static struct bpf_object *obj;
@@ -39,7 +47,7 @@ static struct run_rank rank(void)
 	struct run_rank r = {};
 	__u32 zero = 0;
 
-	nested_enter(TOP); /* the program looks for the domain above its caller */
+	nested_enter(groups[0]); /* the program looks for the domain above its caller */
 	testbpf_put(obj, "rank_args", &zero, &args);
 	testbpf_put(obj, "rank_result", &zero, &r);
 	if (bpf_prog_test_run_opts(testbpf_program(obj, "rank_run"), &opts))
@@ -156,14 +164,18 @@ int main(int argc, char **argv)
 	obj = testbpf_load("rank_run", &policy);
 	testbpf_configure(obj, mode);
 	link = testbpf_attach(obj, "rank_run");
-	for (i = 0; i < N_GROUPS; i++)
-		cgroup_make(groups[i]);
+	for (i = 0; i < N_MEMCGS; i++)
+		cgroup_make(memcgs[i]);
+	if (mkdir(CGROUP_ROOT TOP "/e/x", 0755) || mkdir(CGROUP_ROOT TOP "/e/x/y", 0755))
+		suite_fatal("mkdir: %s", strerror(errno));
 	for (i = 1; i <= o.runs; i++) {
 		play_still(i);
 		play_moving(i);
 	}
-	for (i = N_GROUPS; i-- > 0;)
-		cgroup_remove(groups[i]);
+	cgroup_remove(TOP "/e/x/y");
+	cgroup_remove(TOP "/e/x");
+	for (i = N_MEMCGS; i-- > 0;)
+		cgroup_remove(memcgs[i]);
 	bpf_link__destroy(link);
 	bpf_object__close(obj);
 	ox_policy_done(&policy);

@@ -65,6 +65,8 @@ static __always_inline void ox_members_begin(struct ox_members *m,
 	struct cgroup *cgrp = BPF_CORE_READ(memcg, cgroup);
 
 	m->top = (void *)cgrp + bpf_core_field_offset(struct cgroup, self);
+	m->end = false;
+	m->torn = false;
 	ox_members_enter(m, m->top);
 }
 

@@ -55,6 +55,7 @@ struct ox_seat {
 	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
 	bool done;     /* the walk saw the end of the list */
 	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
+	struct ox_members members; /* of a memcg: where the walk is */
 	struct ox_prio_memo memo;
 	struct oomx_facts facts;      /* of the candidate at hand */
 	struct oomx_facts best_facts;
@@ -278,23 +279,21 @@ static int ox_walk_step(u32 i, struct ox_walk *w)
 	return ox_visit(s, w->pos, w->rivals);
 }
 
-struct ox_member_walk {
-	struct ox_seat *seat;
-	struct ox_members m;
-	bool rivals;
-};
-
-static int ox_member_step(u32 i, struct ox_member_walk *w)
+/*
+ * Where it is, is kept in the seat, not on the stack: the verifier of 6.1 takes what the stack
+ * holds when the loop begins for what it holds ever after, and leaves out the rest of the code.
+ */
+static int ox_member_step(u32 i, struct ox_walk *w)
 {
 	struct ox_seat *s = w->seat;
 	struct task_struct *t;
 
 	if (!s)
 		return 1;
-	t = ox_members_next(&w->m);
-	if (w->m.end) {
-		s->done = !w->m.torn;
-		s->torn = w->m.torn;
+	t = ox_members_next(&s->members);
+	if (s->members.end) {
+		s->done = !s->members.torn;
+		s->torn = s->members.torn;
 		return 1;
 	}
 	return t ? ox_visit(s, t, w->rivals) : 0;
@@ -308,7 +307,6 @@ static int ox_member_step(u32 i, struct ox_member_walk *w)
  */
 static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
 {
-	struct ox_member_walk mw = { .seat = s, .rivals = rivals };
 	struct ox_walk w = {
 		.seat = s,
 		.pos = (struct task_struct *)&init_task,
@@ -319,8 +317,8 @@ static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
 	s->torn = false;
 	ox_rank_reset(s, rivals);
 	if (s->dom.css) {
-		ox_members_begin(&mw.m, s->dom.css);
-		bpf_loop(OX_TASKS_MAX, ox_member_step, &mw, 0);
+		ox_members_begin(&s->members, s->dom.css);
+		bpf_loop(OX_TASKS_MAX, ox_member_step, &w, 0);
 		if (!s->torn)
 			return;
 		ox_rank_reset(s, rivals);
