@@ -176,7 +176,10 @@ static void play_children(unsigned int runs)
 		scene_clear(&scene);
 		suite_run_end();
 	}
-	printf("children put right: %lld\n", (long long)daemon_status("counters.inherited"));
+	suite_run_begin("children, seen", 1);
+	if (daemon_status("counters.inherited") <= 0)
+		suite_fail("no child was forked while lp was nominated: nothing was shown");
+	suite_run_end();
 	daemon_stop();
 	scene_close(&scene);
 }

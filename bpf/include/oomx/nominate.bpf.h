@@ -151,7 +151,8 @@ static __always_inline bool ox_early_wanted(struct cgroup_subsys_state *css)
 {
 	struct oomx_config *cfg = ox_config();
 
-	if (!ox_enforcing(cfg) || !cfg->responder_pid || ox_stalled_at || ox_now.choosing)
+	if (!cfg || !ox_enforcing(cfg) || !cfg->responder_pid || ox_now.choosing ||
+	    ox_still_stalled(cfg))
 		return false;
 	return ox_turn_is_ours() && !ox_exiting((void *)bpf_get_current_task()) &&
 	       !ox_early_fresh(css) && !ox_inflight_in(css) && ox_in_scope(css);

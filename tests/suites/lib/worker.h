@@ -40,7 +40,7 @@ struct worker_growth {
 	 */
 	bool until_kill;
 	unsigned int after_mib;
-	unsigned int forks; /* meanwhile: so many children, a millisecond apart, that do nothing */
+	unsigned int forks; /* ever after: new children, of which the youngest so many live on */
 };
 
 enum worker_state {

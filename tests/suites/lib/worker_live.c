@@ -12,7 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "capability.h"
@@ -24,6 +24,7 @@
 #define STEP_KIB 1024u
 #define STEP_OF_MANY_KIB 256u
 #define STACK_BYTES (64u << 10)
+#define FORKS_MAX 64
 
 static struct life {
 	struct worker_slot *slot;
@@ -192,23 +193,25 @@ static void *grower(void *arg)
 	return NULL;
 }
 
+/* Forks for as long as it lives, and keeps the youngest of its children. */
 static void *forker(void *arg)
 {
-	const struct timespec ms = { .tv_nsec = 1000000 };
 	struct worker_slot *s = arg;
+	pid_t pids[FORKS_MAX] = {};
 	unsigned int i;
 
 	tell_tid();
-	for (i = 0; i < s->growth.forks; i++) {
-		pid_t pid = fork();
-
-		if (!pid)
+	for (i = 0;; i = (i + 1) % s->growth.forks) {
+		if (pids[i]) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+		pids[i] = fork();
+		if (!pids[i])
 			rest();
-		if (pid < 0)
+		if (pids[i] < 0)
 			give_up("fork", errno);
-		nanosleep(&ms, NULL);
 	}
-	return NULL;
 }
 
 static void grow(struct worker_slot *s)
@@ -229,7 +232,7 @@ static void grow(struct worker_slot *s)
 	life.kills = kills_so_far(fd);
 	close(fd);
 
-	if (g->forks)
+	if (g->forks && g->forks <= FORKS_MAX)
 		start_thread(&threads[0], forker, s);
 	pthread_barrier_init(&life.start, NULL, g->threads + 1);
 	for (i = 0; i < g->threads; i++)
