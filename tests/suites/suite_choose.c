@@ -1,12 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * suite_choose - the scene with oomx enforcing a lower priority for lp: lp dies, by the kernel's
- * own hand and once, and nobody else does or keeps a changed oom_score_adj.
+ * own hand and once, and nobody else does or keeps a changed oom_score_adj. What went wrong where
+ * something did is told apart: a second OOM after all that lp had was used up is no wrong choice.
  */
+#include <stdio.h>
+
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
 #include "lib/scene.h"
 #include "lib/suite.h"
+
+/* What became of a run; the first is the only good one. */
+enum outcome {
+	OUTCOME_RIGHT,
+	OUTCOME_WRONG_VICTIM,	/* the first to be killed was not lp */
+	OUTCOME_SECOND_EARLY,	/* a second one was, before the memory of lp was free */
+	OUTCOME_SECOND_LATE,	/* ... after that: a second OOM, without lp to choose */
+	OUTCOME_NO_END,		/* no OOM, or one without an end */
+	OUTCOME_OTHER,		/* lp alone was killed, but told wrongly, or somebody was changed */
+	_OUTCOMES,
+};
+
+static const char *const outcome_names[_OUTCOMES] = {
+	[OUTCOME_RIGHT] = "lp alone",
+	[OUTCOME_WRONG_VICTIM] = "wrong victim",
+	[OUTCOME_SECOND_EARLY] = "second victim before the first was gone",
+	[OUTCOME_SECOND_LATE] = "second OOM after the first victim's memory was used up",
+	[OUTCOME_NO_END] = "no OOM, or no end of it",
+	[OUTCOME_OTHER] = "right victim, something else wrong",
+};
 
 struct told {
 	pid_t pid;
@@ -42,13 +65,50 @@ static void expect_events(struct scene *s)
 		suite_fail("expected the \"oom\" to be %s", s->global ? "global" : "a memcg's");
 }
 
+/* By the kernel log, in its order, and by the time at which the events say that lp was gone. */
+static enum outcome classify(const struct scene *s, bool over)
+{
+	const struct kmsg_kill *logged;
+	const struct event *freed, *second;
+	unsigned int n = kmsg_kills(&logged);
+
+	if (!suite_run_failed())
+		return OUTCOME_RIGHT;
+	if (n && logged[0].pid != worker_pid(s->lp))
+		return OUTCOME_WRONG_VICTIM;
+	if (n > 1) {
+		freed = daemon_find(OOMX_REC_FREED, 0, worker_pid(s->lp));
+		second = daemon_find(OOMX_REC_KERNEL_KILL, 0, logged[1].pid);
+		if (!second)
+			second = daemon_find(OOMX_REC_KILL, 0, logged[1].pid);
+		return freed && second && freed->ktime_ns < second->ktime_ns ?
+			       OUTCOME_SECOND_LATE : OUTCOME_SECOND_EARLY;
+	}
+	return over && n ? OUTCOME_OTHER : OUTCOME_NO_END;
+}
+
+static void print_outcomes(const char *what, const struct suite_options *o,
+			   const unsigned int outcomes[_OUTCOMES])
+{
+	unsigned int i;
+
+	printf("choose %s, %u triggers, %s:", what, o->triggers, daemon_hook());
+	for (i = 0; i < _OUTCOMES; i++) {
+		if (i == OUTCOME_RIGHT || outcomes[i])
+			printf("%s %u x %s", i ? "," : "", outcomes[i], outcome_names[i]);
+	}
+	putchar('\n');
+}
+
 static void play(bool global, const struct suite_options *o)
 {
-	static const char *const args[] = { "--enforce", "--policy", "priority",
-					    "--priority", SCENE_LP "=-100", NULL };
+	const char *const args[] = { "--enforce", "--hook", o->hook, "--policy", "priority",
+				     "--priority", SCENE_LP "=-100", NULL };
 	const char *what = global ? "global" : "memcg";
+	unsigned int i, outcomes[_OUTCOMES] = { 0 };
 	static struct scene s;
-	unsigned int i;
+	enum outcome outcome;
+	bool over;
 
 	scene_open(&s, global, o->triggers);
 	daemon_start(args);
@@ -56,16 +116,22 @@ static void play(bool global, const struct suite_options *o)
 		suite_run_begin(what, i);
 		daemon_require();
 		daemon_clear();
-		if (scene_play(&s)) {
+		over = scene_play(&s);
+		if (over) {
 			scene_expect_victim(&s, s.lp);
 			expect_events(&s);
 			scene_expect_others_unchanged(&s);
 		}
-		if (suite_run_failed())
+		outcome = classify(&s, over);
+		outcomes[outcome]++;
+		if (suite_run_failed()) {
+			suite_fail("this is: %s", outcome_names[outcome]);
 			daemon_complain_events();
+		}
 		scene_clear(&s);
 		suite_run_end();
 	}
+	print_outcomes(what, o, outcomes);
 	daemon_stop();
 	scene_close(&s);
 	suite_times(what);

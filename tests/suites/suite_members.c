@@ -136,7 +136,8 @@ static void play_moving(unsigned int run)
 	for (i = 0; i < RANKINGS && !suite_run_failed(); i++) {
 		r = rank();
 		torn += r.torn;
-		if (!r.done || r.n_offered < N_WORKERS - 1 || r.n_offered > N_WORKERS - 1 + N_INSIDE)
+		if (!r.done || r.n_offered < N_WORKERS - 1 ||
+		    r.n_offered > N_WORKERS - 1 + N_INSIDE)
 			suite_fail("ranking %u: %s, %u candidates of %u", i,
 				   r.torn ? "torn" : "whole", r.n_offered, N_WORKERS);
 	}

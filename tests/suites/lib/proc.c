@@ -126,6 +126,22 @@ uint64_t proc_start_ns(pid_t pid)
 	return e.start * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+char proc_state(pid_t pid)
+{
+	struct proc_entry e;
+	unsigned long flags;
+	char state;
+
+	return read_stat(pid, &e, &flags, &state) ? 0 : state;
+}
+
+bool proc_lives(pid_t pid)
+{
+	char state = proc_state(pid);
+
+	return state && state != 'Z' && state != 'X';
+}
+
 void proc_census(struct proc_census *ret)
 {
 	DIR *dir = opendir("/proc");

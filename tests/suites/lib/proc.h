@@ -32,6 +32,11 @@ int proc_oom_score_adj(pid_t pid); /* PROC_NO_ADJ: no such process */
 /* Every user process: who it is and what its oom_score_adj is. */
 uint64_t proc_start_ns(pid_t pid); /* CLOCK_BOOTTIME, to a clock tick; 0: no such process */
 
+/* As in field 3 of /proc/PID/stat; 0: no such process. */
+char proc_state(pid_t pid);
+/* It is there, and not merely waiting to be reaped. */
+bool proc_lives(pid_t pid);
+
 #define PROC_CENSUS_MAX 512
 struct proc_census {
 	unsigned int n;

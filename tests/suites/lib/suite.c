@@ -24,6 +24,7 @@
 #define HEAP_BYTES (8u << 20) /* what JSON parsing may take without asking the kernel */
 #define TIMES_MAX 4096
 #define RUN_LABEL_LEN 64
+#define SECONDS_MAX 86400
 
 static struct {
 	const char *name;
@@ -210,12 +211,24 @@ bool suite_wait(bool (*cond)(void *arg), void *arg, unsigned int ms)
 	return false;
 }
 
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+void suite_sleep(unsigned int ms)
+{
+	(void)suite_wait(never, NULL, ms);
+}
+
 /* ---- start ---------------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr,
 		"usage: suite_%s [--runs N] [--domain memcg|global] [--triggers N] [--seed N]\n"
+		"                [--only CASE] [--hook HOOK] [--seconds N]\n"
 		"Makes memory short: run it in a throw-away guest only (tests/vm/suite does).\n",
 		suite.name);
 	exit(2);
@@ -241,6 +254,8 @@ static void parse(int argc, char **argv, struct suite_options *o)
 		{ "triggers", required_argument, NULL, 't' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "only", required_argument, NULL, 'o' },
+		{ "hook", required_argument, NULL, 'h' },
+		{ "seconds", required_argument, NULL, 'n' },
 		{ 0 },
 	};
 	int c;
@@ -266,6 +281,12 @@ static void parse(int argc, char **argv, struct suite_options *o)
 			break;
 		case 'o':
 			o->only = optarg;
+			break;
+		case 'h':
+			o->hook = optarg;
+			break;
+		case 'n':
+			o->seconds = (unsigned int)number(optarg, 1, SECONDS_MAX);
 			break;
 		default:
 			usage();
@@ -313,6 +334,8 @@ void suite_begin(const char *name, int argc, char **argv, struct suite_options *
 		command_main(argc, argv);
 
 	suite.name = name;
+	if (!o->hook)
+		o->hook = "nominate";
 	parse(argc, argv, o);
 	refuse_real_machine();
 	suite.random = o->seed;

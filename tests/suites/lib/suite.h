@@ -29,7 +29,9 @@ struct suite_options {
 	unsigned int domains; /* SUITE_DOMAIN_* */
 	unsigned int triggers;
 	uint64_t seed;
-	const char *only; /* cli: the case to run */
+	const char *only; /* the case to run, where a suite has several */
+	const char *hook; /* what is to enforce; never NULL after suite_begin() */
+	unsigned int seconds; /* of a suite that goes on for a time, not for a number of runs */
 };
 
 /*
@@ -60,6 +62,9 @@ void suite_times(const char *what);
  */
 bool suite_wait(bool (*cond)(void *arg), void *arg, unsigned int ms);
 void suite_pump(int timeout_ms);
+
+/* Lets time pass, and does the same meanwhile. */
+void suite_sleep(unsigned int ms);
 
 uint64_t suite_now_ns(void);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <spawn.h>
@@ -95,6 +96,11 @@ struct worker *worker_start(const struct worker_spec *spec)
 	s->uid = spec->uid;
 	s->leader_exits = spec->leader_exits;
 	s->adj_keeps_min = spec->adj_keeps_min;
+	s->sharers = spec->sharers;
+	s->pid_ns = spec->pid_ns;
+	s->nodes = spec->nodes;
+	s->nodes_preferred = spec->nodes_preferred;
+	snprintf(s->stuck_at, sizeof(s->stuck_at), "%s", spec->stuck_at ? spec->stuck_at : "");
 
 	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));
 	posix_spawn_file_actions_init(&actions);
@@ -130,12 +136,28 @@ void worker_grow(struct worker *w, const struct worker_growth *g)
 
 	s->growth = *g;
 	__atomic_store_n(&s->go, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &s->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+	syscall(SYS_futex, &s->go, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 pid_t worker_pid(const struct worker *w)
 {
 	return w->pid;
+}
+
+pid_t worker_victim_pid(const struct worker *w)
+{
+	return w->slot->inner_pid ? (pid_t)w->slot->inner_pid : w->pid;
+}
+
+unsigned int worker_sharers(const struct worker *w, const uint32_t **ret_pids)
+{
+	*ret_pids = w->slot->sharer_pids;
+	return w->slot->n_sharers;
+}
+
+unsigned long worker_grown_kib(const struct worker *w)
+{
+	return __atomic_load_n(&w->slot->grown_kib, __ATOMIC_RELAXED);
 }
 
 const char *worker_comm(const struct worker *w)
@@ -202,7 +224,8 @@ struct worker *worker_by_pid(pid_t pid)
 	unsigned int i;
 
 	for (i = 0; i < WORKERS_MAX; i++) {
-		if (pool.workers[i].used && pool.workers[i].pid == pid)
+		if (pool.workers[i].used &&
+		    (pool.workers[i].pid == pid || worker_victim_pid(&pool.workers[i]) == pid))
 			return &pool.workers[i];
 	}
 	return NULL;
@@ -239,12 +262,22 @@ static bool is_reaped(void *arg)
 	return ((struct worker *)arg)->reaped;
 }
 
+/* They are no children of ours, and outlive a worker that not the OOM killer kills. */
+static void end_sharers(const struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->slot->n_sharers; i++)
+		kill((pid_t)w->slot->sharer_pids[i], SIGKILL);
+}
+
 void worker_end(struct worker *w)
 {
 	if (!w || !w->used)
 		return;
 	if (!w->reaped)
 		kill(w->pid, SIGKILL);
+	end_sharers(w);
 	/* Not suite_fatal(): that comes here again. */
 	if (!suite_wait(is_reaped, w, SUITE_STEP_MS))
 		suite_fail("%s (pid %d) survives SIGKILL", w->slot->comm, w->pid);

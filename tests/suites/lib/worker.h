@@ -17,6 +17,7 @@
 
 #define WORKERS_MAX 48
 #define WORKER_THREADS_MAX 64
+#define WORKER_SHARERS_MAX 4
 
 /* What it is and what it holds once it is ready. */
 struct worker_spec {
@@ -28,6 +29,11 @@ struct worker_spec {
 	unsigned int uid;
 	bool leader_exits; /* the first thread ends, another lives on (threads >= 1) */
 	bool adj_keeps_min; /* adj as an owner sets it, not root: oom_score_adj_min stays 0 */
+	unsigned int sharers; /* processes besides it that share its address space (CLONE_VM) */
+	bool pid_ns; /* it is init of a pid namespace, below a process that only waits for it */
+	unsigned int nodes; /* bit mask: NUMA nodes that its memory is bound to; 0: any */
+	bool nodes_preferred; /* ... which it rather has than others, no more than that */
+	const char *stuck_at; /* once ready, it reads this file, and is stuck there if that is */
 };
 
 /* What it does when told to grow. */
@@ -41,6 +47,9 @@ struct worker_growth {
 	bool until_kill;
 	unsigned int after_mib;
 	unsigned int forks; /* ever after: new children, of which the youngest so many live on */
+	unsigned int fork_kib; /* ... or, not 0: so many children, once, each touching so much */
+	bool by_sharer; /* the first sharer grows, not the worker itself; threads is 1 */
+	bool no_io; /* its allocations may do no I/O and use no file system: GFP_NOIO */
 };
 
 enum worker_state {
@@ -62,6 +71,9 @@ void worker_wait_ready(struct worker *w); /* fatal if it does not get there */
 void worker_grow(struct worker *w, const struct worker_growth *g);
 
 pid_t worker_pid(const struct worker *w);
+pid_t worker_victim_pid(const struct worker *w); /* the same, but for pid_ns: of the init */
+unsigned int worker_sharers(const struct worker *w, const uint32_t **ret_pids);
+unsigned long worker_grown_kib(const struct worker *w);
 const char *worker_comm(const struct worker *w);
 const char *worker_cgroup(const struct worker *w);
 bool worker_alive(const struct worker *w); /* not reaped, that is */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,10 @@
 #define STEP_OF_MANY_KIB 256u
 #define STACK_BYTES (64u << 10)
 #define FORKS_MAX 64
+#define SHARER_GROWS_KIB (256u << 10)
+#ifndef PR_SET_IO_FLUSHER /* include/uapi/linux/prctl.h, since 5.6 */
+#define PR_SET_IO_FLUSHER 57
+#endif
 
 static struct life {
 	struct worker_slot *slot;
@@ -54,8 +60,11 @@ static void __attribute__((noreturn)) give_up(const char *what, int err)
 static void tell_tid(void)
 {
 	struct worker_slot *s = life.slot;
-	uint32_t i = __atomic_fetch_add(&s->n_tids, 1, __ATOMIC_RELAXED);
+	uint32_t i;
 
+	if (s->pid_ns) /* they mean nothing outside */
+		return;
+	i = __atomic_fetch_add(&s->n_tids, 1, __ATOMIC_RELAXED);
 	if (i < WORKER_TIDS_MAX)
 		__atomic_store_n(&s->tids[i], (uint32_t)gettid(), __ATOMIC_RELEASE);
 }
@@ -169,6 +178,8 @@ static void *grower(void *arg)
 	int fd = -1;
 
 	tell_tid();
+	if (g->no_io && prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		give_up("PR_SET_IO_FLUSHER", errno);
 	if (g->until_kill) {
 		fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
@@ -190,6 +201,29 @@ static void *grower(void *arg)
 	}
 	if (fd >= 0)
 		give_up("grew to its limit and nobody was killed", 0);
+	return NULL;
+}
+
+/* A bomb: they all live, and die with it. */
+static void *bomber(void *arg)
+{
+	struct worker_slot *s = arg;
+	unsigned int i;
+
+	tell_tid();
+	for (i = 0; i < s->growth.forks; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			touch(map(s->growth.fork_kib, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1),
+			      s->growth.fork_kib);
+			rest();
+		}
+		if (pid < 0)
+			give_up("fork", errno);
+	}
 	return NULL;
 }
 
@@ -232,7 +266,9 @@ static void grow(struct worker_slot *s)
 	life.kills = kills_so_far(fd);
 	close(fd);
 
-	if (g->forks && g->forks <= FORKS_MAX)
+	if (g->forks && g->fork_kib)
+		start_thread(&threads[0], bomber, s);
+	else if (g->forks && g->forks <= FORKS_MAX)
 		start_thread(&threads[0], forker, s);
 	pthread_barrier_init(&life.start, NULL, g->threads + 1);
 	for (i = 0; i < g->threads; i++)
@@ -244,18 +280,95 @@ static void grow(struct worker_slot *s)
 	__atomic_store_n(&s->state, WORKER_DONE, __ATOMIC_RELEASE);
 }
 
+static void wait_for_go(struct worker_slot *s)
+{
+	while (!__atomic_load_n(&s->go, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, &s->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
 static void *wait_and_grow(void *arg)
 {
 	struct worker_slot *s = arg;
 
 	tell_tid();
-	while (!__atomic_load_n(&s->go, __ATOMIC_ACQUIRE))
-		syscall(SYS_futex, &s->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+	wait_for_go(s);
+	if (s->growth.by_sharer)
+		rest();
 	grow(s);
 	rest();
 }
 
+/* ---- processes that share the address space ------------------------------------------------- */
+
+/*
+ * Runs on the thread control block of the thread that started it: nothing of the C library that
+ * keeps its state there.
+ */
+static int __attribute__((noreturn)) sharer(void *arg)
+{
+	struct worker_slot *s = arg;
+	unsigned long kib, end;
+
+	wait_for_go(s);
+	if (s->growth.by_sharer && s->sharer_pids[0] == (uint32_t)syscall(SYS_getpid)) {
+		end = s->growth.mib * 1024ul;
+		for (kib = 0; kib < end; kib += STEP_KIB) {
+			touch(life.grow_base + (kib << 10), STEP_KIB);
+			__atomic_fetch_add(&s->grown_kib, STEP_KIB, __ATOMIC_RELAXED);
+		}
+		__atomic_store_n(&s->state, WORKER_DONE, __ATOMIC_RELEASE);
+	}
+	for (;;)
+		syscall(SYS_pause);
+}
+
+static void start_sharers(struct worker_slot *s)
+{
+	unsigned int i;
+	char *stack;
+	int pid;
+
+	/* what one of them may grow to: mapped now, as it could not say that it failed */
+	life.grow_base = map(SHARER_GROWS_KIB, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	for (i = 0; i < s->sharers && i < WORKER_SHARERS_MAX; i++) {
+		stack = map(STACK_BYTES >> 10, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		pid = clone(sharer, stack + STACK_BYTES, CLONE_VM | SIGCHLD, s);
+		if (pid < 0)
+			give_up("clone", errno);
+		s->sharer_pids[i] = (uint32_t)pid;
+		s->n_sharers = i + 1;
+	}
+}
+
 /* ---- start ---------------------------------------------------------------------------------- */
+
+/*
+ * What goes on from here is the init of a pid namespace. Its parent ends as it does, so that the
+ * suite sees how that was; being the suite's child, it is out of the OOM killer's reach.
+ */
+static void become_init(struct worker_slot *s)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID))
+		give_up("unshare", errno);
+	pid = fork();
+	if (pid < 0)
+		give_up("fork", errno);
+	if (!pid) {
+		while (!__atomic_load_n(&s->inner_pid, __ATOMIC_ACQUIRE))
+			sched_yield();
+		return;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	__atomic_store_n(&s->inner_pid, (uint32_t)pid, __ATOMIC_RELEASE);
+	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+		kill(getpid(), WTERMSIG(status));
+	_exit(98);
+}
 
 static void become(struct worker_slot *s)
 {
@@ -274,6 +387,26 @@ static void become(struct worker_slot *s)
 		give_up("setuid", errno);
 	prctl(PR_SET_DUMPABLE, 1); /* its files in /proc are its own again */
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* setuid() clears it */
+	if (s->nodes) {
+		unsigned long mask = s->nodes;
+
+		if (syscall(SYS_set_mempolicy, s->nodes_preferred ? MPOL_PREFERRED : MPOL_BIND,
+			    &mask, 8 * sizeof(mask)))
+			give_up("set_mempolicy", errno);
+	}
+}
+
+static void __attribute__((noreturn)) get_stuck(struct worker_slot *s)
+{
+	char c;
+	int fd = open(s->stuck_at, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		give_up(s->stuck_at, errno);
+	__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
+	if (read(fd, &c, 1) < 0)
+		give_up(s->stuck_at, errno);
+	give_up("was not stuck", 0);
 }
 
 void worker_live(struct worker_slot *s)
@@ -282,6 +415,8 @@ void worker_live(struct worker_slot *s)
 	unsigned int i;
 
 	life.slot = s;
+	if (s->pid_ns)
+		become_init(s);
 	become(s);
 	if (s->anon_kib) {
 		char *anon = map(s->anon_kib, PROT_READ | PROT_WRITE,
@@ -302,6 +437,10 @@ void worker_live(struct worker_slot *s)
 		__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
 		syscall(SYS_exit, 0); /* this thread only */
 	}
+	if (s->sharers)
+		start_sharers(s);
+	if (s->stuck_at[0])
+		get_stuck(s);
 
 	__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
 	wait_and_grow(s);

@@ -19,7 +19,9 @@ struct worker_slot {
 	char cgroup[CGROUP_PATH_LEN];
 	int adj;
 	unsigned int anon_kib, file_kib, shmem_kib, threads, uid;
-	bool leader_exits, adj_keeps_min;
+	bool leader_exits, adj_keeps_min, pid_ns, nodes_preferred;
+	unsigned int sharers, nodes;
+	char stuck_at[64]; /* "": nowhere */
 
 	/* written by the suite before it sets `go` */
 	struct worker_growth growth;
@@ -30,6 +32,9 @@ struct worker_slot {
 	unsigned long grown_kib;
 	uint32_t n_tids;
 	uint32_t tids[WORKER_TIDS_MAX];
+	uint32_t inner_pid; /* of the init of its pid namespace */
+	uint32_t n_sharers;
+	uint32_t sharer_pids[WORKER_SHARERS_MAX];
 	char why[96];
 };
 

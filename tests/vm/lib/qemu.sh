@@ -55,12 +55,13 @@ qemu_command() {
 	fi
 }
 
-# machine_args ACCEL CPUS: sets the array MACHINE. Emulation with one thread a CPU has, rarely, let a
+# machine_args ACCEL CPUS [BELOW_4G]: sets the array MACHINE. Emulation with one thread a CPU has, rarely, let a
 # CPU run an instruction that another had just patched (an int3 of a jump label, in a booting guest
 # of 64 CPUs): with many more CPUs than the host has, threads gain nothing, and one cannot do that.
 machine_args() {
 	local threads=multi
-	MACHINE=(-nodefaults -no-user-config -display none -no-reboot -machine q35)
+	MACHINE=(-nodefaults -no-user-config -display none -no-reboot
+		-machine "q35${3:+,max-ram-below-4g=$3}")
 	if [ "$1" = kvm ]; then
 		MACHINE+=(-accel kvm -cpu host)
 	else

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * suite_kills - victims and triggers of every kind that dies, or makes others die, in its own way:
+ * with oomx enforcing, the ones that its priorities name die, completely, and nobody else does.
+ *
+ * Two cases need two NUMA nodes (kills-numa of tests/vm/suite).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/cast.h"
+#include "lib/cgroup.h"
+#include "lib/command.h"
+#include "lib/daemon.h"
+#include "lib/kmsg.h"
+#include "lib/proc.h"
+#include "lib/suite.h"
+
+#define TOP "/k"
+#define LP TOP "/lp" /* dies first */
+#define H2 TOP "/h2"
+#define HP TOP "/hp"
+#define OUT "/kout" /* outside, and cheaper than all of them */
+
+/*
+ * Without lp's 24 MiB, h2 and hp have room; with it, hp would be the kernel's own choice. Page
+ * tables and kernel memory are some MiB more.
+ */
+#define LIMIT_MIB 80
+#define LP_MIB 24
+#define H2_MIB 8
+#define HP_MIB 50
+
+#define GROUP_SIZE 20
+#define CHEAP_MIB 10 /* two of them are not too many */
+#define LOWERED_MIB 36 /* memory.max, when it is lowered under those who are there */
+#define NODE_FREE_MIB 96 /* what the ballast leaves of node 1 */
+#define NODE_LP_MIB 32
+#define NODE_AFTER_MIB 8
+
+static struct cast cast;
+static const char *throttle; /* cpu.max of everybody while hp grows; NULL: none */
+
+static struct worker_spec spec_of(const char *comm, const char *cgroup, unsigned int mib)
+{
+	return (struct worker_spec){ .comm = comm, .cgroup = cgroup, .anon_kib = mib * 1024 };
+}
+
+static struct worker *add(const char *comm, const char *cgroup, unsigned int mib, bool meant)
+{
+	struct worker_spec spec = spec_of(comm, cgroup, mib);
+
+	return cast_add(&cast, &spec, meant);
+}
+
+/* hp grows, next to an h2 that stands by. */
+static void starve(unsigned int mib, unsigned int triggers)
+{
+	const struct worker_growth g = { .mib = mib, .threads = triggers };
+	struct worker *hp;
+
+	add("h2", H2, H2_MIB, false);
+	hp = add("hp", HP, 0, false);
+	cast_ready(&cast);
+	if (throttle)
+		cgroup_set(TOP, "cpu.max", throttle);
+	if (cast_starve(&cast, hp, &g))
+		cast_expect_dead(&cast);
+}
+
+/* ---- victims --------------------------------------------------------------------------------- */
+
+static void play_sharers(void)
+{
+	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
+
+	spec.sharers = 3;
+	cast_add(&cast, &spec, true);
+	starve(HP_MIB, 1);
+}
+
+static void play_leader(void)
+{
+	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
+
+	spec.threads = 3;
+	spec.leader_exits = true;
+	cast_add(&cast, &spec, true);
+	starve(HP_MIB, 2);
+}
+
+static void play_group(void)
+{
+	unsigned int i;
+
+	cgroup_set(LP, "memory.oom.group", "1");
+	for (i = 0; i < GROUP_SIZE; i++)
+		add("lp", LP, i ? 1 : LP_MIB / 2, true);
+	starve(HP_MIB, 1);
+	cgroup_set(LP, "memory.oom.group", "0");
+}
+
+static void play_pid_ns(void)
+{
+	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
+
+	spec.pid_ns = true;
+	cast_add(&cast, &spec, true);
+	starve(HP_MIB, 1);
+}
+
+static bool frozen(void *arg)
+{
+	(void)arg;
+	return proc_keyed(CGROUP_ROOT LP "/cgroup.events", "frozen") == 1;
+}
+
+static void play_frozen(void)
+{
+	struct worker *lp = add("lp", LP, LP_MIB, true);
+
+	worker_wait_ready(lp);
+	cgroup_set(LP, "cgroup.freeze", "1");
+	if (!suite_wait(frozen, NULL, SUITE_STEP_MS))
+		suite_fail("lp's cgroup is never frozen");
+	starve(HP_MIB, 1);
+	cgroup_set(LP, "cgroup.freeze", "0");
+}
+
+/* ---- triggers -------------------------------------------------------------------------------- */
+
+/* The memory that the trigger needs is that of whom it makes die: nobody may wait for that. */
+static void play_shared_mm(void)
+{
+	const struct worker_growth g = { .mib = HP_MIB, .threads = 1, .by_sharer = true };
+	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
+	int64_t timeouts = daemon_status("counters.guard_timeouts");
+	struct worker *lp;
+
+	spec.sharers = 1;
+	lp = cast_add(&cast, &spec, true);
+	add("h2", H2, H2_MIB, false);
+	add("hp", HP, H2_MIB, false);
+	cast_ready(&cast);
+	if (cast_starve(&cast, lp, &g))
+		cast_expect_dead(&cast);
+	if (daemon_status("counters.guard_timeouts") != timeouts)
+		suite_fail("the trigger waited for a victim whose address space it shares");
+}
+
+static void play_self(void)
+{
+	const struct worker_growth g = { .mib = HP_MIB, .threads = 2 };
+	struct worker *lp = add("lp", LP, 0, true);
+
+	add("h2", H2, HP_MIB, false);
+	cast_ready(&cast);
+	if (cast_starve(&cast, lp, &g))
+		cast_expect_dead(&cast);
+}
+
+/* The first cheap one does not do: the second has to go, too, and hp stays. */
+static void play_shortfall(void)
+{
+	add("lp", LP, CHEAP_MIB, true);
+	add("lp", LP, CHEAP_MIB, true);
+	starve(HP_MIB + 12, 1);
+}
+
+/* Whoever lowers memory.max triggers the OOM, and is none of those that it is about. */
+static void play_writer(void)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", NULL, NULL };
+	char text[128];
+	const char *args[4];
+
+	add("out", OUT, LP_MIB, false);
+	add("lp", LP, LP_MIB, true);
+	add("h2", H2, H2_MIB, false);
+	add("hp", HP, LP_MIB / 2, false);
+	cast_ready(&cast);
+	memcpy(args, argv, sizeof(argv));
+	snprintf(text, sizeof(text), "echo %u >" CGROUP_ROOT TOP "/memory.max", LOWERED_MIB << 20);
+	args[2] = text;
+	if (command_run(args, 0, SUITE_STEP_MS)->exit)
+		suite_fail("memory.max cannot be lowered");
+	if (cast_await(&cast))
+		cast_expect_dead(&cast);
+	cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
+}
+
+static void play_cpu_max(void)
+{
+	cgroup_set("", "cgroup.subtree_control", "+cpu");
+	add("lp", LP, LP_MIB, true);
+	throttle = "10000 100000";
+	starve(HP_MIB, 4);
+	throttle = NULL;
+	cgroup_set(TOP, "cpu.max", "max");
+}
+
+static void play_one_cpu(void)
+{
+	cgroup_set("", "cgroup.subtree_control", "+cpuset");
+	cgroup_set(TOP, "cpuset.cpus", "0");
+	add("lp", LP, LP_MIB, true);
+	starve(HP_MIB, 8);
+	cgroup_set(TOP, "cpuset.cpus", "");
+}
+
+static void play_many(void)
+{
+	add("lp", LP, LP_MIB, true);
+	starve(HP_MIB, 32);
+}
+
+/* ---- NUMA ------------------------------------------------------------------------------------ */
+
+static int64_t node_free_mib(unsigned int node)
+{
+	static char buf[8192];
+	const char *at;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo", node);
+	if (proc_read(path, buf, sizeof(buf)))
+		return -1;
+	at = strstr(buf, "MemFree:");
+	return at ? strtoll(at + strlen("MemFree:"), NULL, 10) / 1024 : -1;
+}
+
+/*
+ * Node 1 is short, node 0 is not: the one with memory there only is no candidate, cheap as it is.
+ * The kernel's totalpages are those of node 1 then, and so must ours be.
+ */
+static void play_node(bool cpuset)
+{
+	struct worker_growth g = { .threads = 1, .until_kill = true, .after_mib = NODE_AFTER_MIB };
+	struct worker_spec ballast = { .comm = "ballast", .adj = -1000, .nodes = 2 };
+	struct worker_spec out = spec_of("out", OUT, LP_MIB);
+	struct worker_spec lp = spec_of("lp", LP, NODE_LP_MIB);
+	struct worker_spec hp = spec_of("hp", HP, 0);
+	int64_t differ = daemon_status("counters.totals_differ");
+	struct worker *trigger;
+
+	proc_drop_caches();
+	ballast.anon_kib = (unsigned int)(node_free_mib(1) - NODE_FREE_MIB) * 1024;
+	worker_wait_ready(cast_add(&cast, &ballast, false));
+
+	cgroup_set(TOP, "memory.max", "max");
+	if (cpuset) {
+		cgroup_set("", "cgroup.subtree_control", "+cpuset");
+		cgroup_set(OUT, "cpuset.mems", "0");
+		cgroup_set(TOP, "cpuset.mems", "1");
+	} else {
+		out.nodes = 1;
+		lp.nodes = hp.nodes = 2;
+	}
+	cast_add(&cast, &out, false);
+	cast_add(&cast, &lp, true);
+	trigger = cast_add(&cast, &hp, false);
+	cast_ready(&cast);
+	g.mib = (unsigned int)proc_mem_mib("MemTotal");
+	if (cast_starve(&cast, trigger, &g))
+		cast_expect_dead(&cast);
+	if (daemon_status("counters.totals_differ") != differ)
+		suite_fail("totalpages was not the kernel's");
+	cast_close(&cast);
+	if (cpuset) {
+		cgroup_set(TOP, "cpuset.mems", "");
+		cgroup_set(OUT, "cpuset.mems", "");
+	}
+	cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
+}
+
+static void play_cpuset(void)
+{
+	play_node(true);
+}
+
+static void play_mempolicy(void)
+{
+	play_node(false);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static const struct kill_case {
+	const char *name;
+	void (*play)(void);
+	bool numa;
+} cases[] = {
+	{ "sharers", play_sharers, false },
+	{ "leader", play_leader, false },
+	{ "group", play_group, false },
+	{ "pid_ns", play_pid_ns, false },
+	{ "frozen", play_frozen, false },
+	{ "shared_mm", play_shared_mm, false },
+	{ "self", play_self, false },
+	{ "shortfall", play_shortfall, false },
+	{ "writer", play_writer, false },
+	{ "cpu_max", play_cpu_max, false },
+	{ "one_cpu", play_one_cpu, false },
+	{ "many", play_many, false },
+	{ "cpuset", play_cpuset, true },
+	{ "mempolicy", play_mempolicy, true },
+};
+#define N_CASES (sizeof(cases) / sizeof(cases[0]))
+
+static bool is_numa(void)
+{
+	return !access("/sys/devices/system/node/node1", F_OK);
+}
+
+static void open_cgroups(void)
+{
+	cgroup_make(TOP);
+	cgroup_make(LP);
+	cgroup_make(H2);
+	cgroup_make(HP);
+	cgroup_make(OUT);
+	cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
+}
+
+static void close_cgroups(void)
+{
+	cgroup_remove(OUT);
+	cgroup_remove(HP);
+	cgroup_remove(H2);
+	cgroup_remove(LP);
+	cgroup_remove(TOP);
+}
+
+static void play(const struct kill_case *k, unsigned int runs)
+{
+	unsigned int i;
+
+	for (i = 1; i <= runs; i++) {
+		suite_run_begin(k->name, i);
+		daemon_require();
+		cast_open(&cast);
+		k->play();
+		cast_close(&cast);
+		cgroup_drain(TOP, 8);
+		suite_run_end();
+	}
+	suite_times(k->name);
+}
+
+int main(int argc, char **argv)
+{
+	struct suite_options o = { .runs = 5 };
+	unsigned int played = 0;
+	size_t i;
+
+	suite_begin("kills", argc, argv, &o);
+	open_cgroups();
+	{
+		const char *const args[] = { "--enforce",  "--hook",	 o.hook,
+					     "--policy",   "priority",	 "--priority",
+					     LP "=-100",   "--priority", OUT "=-200",
+					     NULL };
+
+		daemon_start(args);
+	}
+	for (i = 0; i < N_CASES; i++) {
+		if (o.only ? !strcmp(o.only, cases[i].name) : cases[i].numa == is_numa()) {
+			play(&cases[i], o.runs);
+			played++;
+		}
+	}
+	if (!played)
+		suite_fatal("no case %s", o.only);
+	daemon_stop();
+	close_cgroups();
+	return suite_end();
+}
