@@ -203,7 +203,7 @@ static void check_guard(struct ox_checks *c)
 				   "an enforcing oomx holds the OOM killer until they are gone");
 	else
 		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
-				   "the kernel waits for them by itself");
+				   "the kernel waits for them by itself, but for some with threads");
 }
 
 void ox_doctor_machine(struct ox_checks *c)

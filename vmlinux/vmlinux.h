@@ -97,6 +97,7 @@ struct css_set;
 
 struct task_struct {
 	unsigned int flags;
+	int exit_state;
 	struct sched_entity se;
 	struct list_head tasks;
 	struct mm_struct *mm;

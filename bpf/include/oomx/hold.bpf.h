@@ -135,8 +135,9 @@ static int ox_guard_step(u32 i, struct ox_guard *g)
 
 /*
  * out_of_memory() left, oom_lock still held. Where the kernel loses sight of a memcg victim that
- * is exiting (OOMX_CFG_HIDES), the next trigger would have a second one killed: hold the lock until
- * the first is gone. The others re-check the limit once they have the lock, and stand down.
+ * is exiting (OOMX_CFG_HIDES: of any, ox_may_hide(): of this), the next trigger would have a second
+ * one killed: hold the lock until the first is gone. The others re-check the limit once they have
+ * the lock, and stand down.
  */
 static __always_inline void ox_guard(struct oomx_config *cfg, struct cgroup_subsys_state *css)
 {

@@ -404,7 +404,7 @@ static __always_inline void ox_enforced(struct oom_control *oc)
 	if (ox_now.signalled)
 		ox_watch_aimed();
 	if (cfg && memcg && ox_enforcing(cfg) && ox_now.n_kills && !ox_now.out_of_scope &&
-	    (cfg->flags & OOMX_CFG_HIDES))
+	    ((cfg->flags & OOMX_CFG_HIDES) || ox_now.may_hide))
 		ox_guard(cfg, ox_memcg_css(memcg));
 }
 

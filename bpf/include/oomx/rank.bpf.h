@@ -123,8 +123,34 @@ static __always_inline void ox_kernel_consider(struct ox_seat *s, struct ox_pick
 }
 
 /*
+ * css_task_iter_advance() (kernel/cgroup/cgroup.c, 6.1): of those without a thread that lives, it
+ * leaves out whose leader is through with its exit; where OOMX_CFG_HIDES, also whose leader has
+ * only begun it.
+ */
+static __always_inline bool ox_hidden(struct oomx_config *cfg, struct task_struct *t)
+{
+	struct task_struct *leader = BPF_CORE_READ(t, group_leader);
+
+	if (BPF_CORE_READ(t, signal, live.counter))
+		return false;
+	return BPF_CORE_READ(leader, exit_state) ||
+	       ((cfg->flags & OOMX_CFG_HIDES) && BPF_CORE_READ(leader, flags) & OX_PF_EXITING);
+}
+
+/*
+ * Will this victim stay in sight until its memory is gone? Not for sure if its last thread may be
+ * another than the leader, or the last to let go of its memory another process.
+ */
+static __always_inline bool ox_may_hide(struct task_struct *t, struct mm_struct *mm)
+{
+	struct task_struct *leader = BPF_CORE_READ(t, group_leader);
+
+	return BPF_CORE_READ(mm, mm_users.counter) > 1 || BPF_CORE_READ(leader, exit_state);
+}
+
+/*
  * oom_evaluate_task() gives up on finding a new victim when it meets an earlier one, unless that
- * one's memory is gone or given up on. Some kernels do not meet those that are exiting.
+ * one's memory is gone or given up on. In a memcg it does not meet all that are exiting.
  */
 static __always_inline bool ox_holds_back(struct ox_seat *s, struct task_struct *victim)
 {
@@ -133,11 +159,7 @@ static __always_inline bool ox_holds_back(struct ox_seat *s, struct task_struct 
 
 	if (ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP))
 		return false;
-	if (s->dom.css && cfg && (cfg->flags & OOMX_CFG_HIDES) &&
-	    (BPF_CORE_READ(victim, flags) & OX_PF_EXITING) &&
-	    BPF_CORE_READ(victim, signal, live.counter) == 0)
-		return false;
-	return true;
+	return !s->dom.css || !cfg || !ox_hidden(cfg, victim);
 }
 
 /* Not the best (any more): its points still count against the best's. */

@@ -113,6 +113,7 @@ struct ox_now {
 	bool signalled; /* the trigger was the choice, and got SIGKILL from us */
 	bool out_of_scope;
 	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
+	bool may_hide;	/* a victim that the kernel may lose sight of */
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */

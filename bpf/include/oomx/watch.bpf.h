@@ -46,6 +46,7 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.signalled = false;
 	ox_now.out_of_scope = false;
 	ox_now.enforced = false;
+	ox_now.may_hide = false;
 	ox_now.announced = false;
 	ox_now.in_kill = false;
 	ox_now.choosing = true;
@@ -263,6 +264,7 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	ox_watch_emit_kill(s, t, mm, ours);
 	ox_now.n_kills++;
 	ox_now.guard_mm = key;
+	ox_now.may_hide |= ox_may_hide(t, mm);
 	v->pages = cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0;
 	if (__sync_fetch_and_or(&v->state, OX_VICTIM_KILLED) & OX_VICTIM_GONE)
 		ox_watch_emit_freed(v, key);
