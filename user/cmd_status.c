@@ -49,7 +49,7 @@ static const struct {
 	COUNTER(self_signals, "victims that were the trigger, signalled directly"),
 	COUNTER(waits, "times that the OOM killer was held for a nomination"),
 	COUNTER(wait_ns, "nanoseconds of that in all"),
-	COUNTER(guards, "times that it was held until the victim was gone"),
+	COUNTER(guards, "OOMs held until an earlier victim was gone"),
 	COUNTER(guard_timeouts, "of which: the victim took too long"),
 	COUNTER(totals_differ, "times that our totalpages was not the kernel's"),
 	COUNTER(demoted, "rivals lowered for the time of an OOM"),

@@ -3,18 +3,28 @@
  * nominate - makes the policy's choice the kernel's own, by raising the oom_score_adj of whom the
  * policy chose for as long as the OOM lasts (nominate.bpf.h). Reports like observe.
  */
-#include <oomx/nominate.bpf.h>
+#include <oomx/guard.bpf.h>
 
 char _license[] SEC("license") = "GPL";
 
+/*
+ * Apart from the next one, which takes long: the recursion guard leaves a program out where one on
+ * the same CPU was preempted in the middle of it.
+ */
 SEC("fentry/mem_cgroup_out_of_memory")
-int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg, gfp_t gfp, int order)
+int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
+{
+	ox_watch_failed(ox_memcg_css(memcg));
+	return 0;
+}
+
+SEC("fentry/mem_cgroup_out_of_memory")
+int BPF_PROG(ox_memcg_early, struct mem_cgroup *memcg, gfp_t gfp, int order)
 {
 	struct cgroup_subsys_state *css = ox_memcg_css(memcg);
 	u32 key = OX_SEAT_MEMCG;
 	struct ox_seat *s;
 
-	ox_watch_failed();
 	if (!ox_early_wanted(css))
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
@@ -37,7 +47,7 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 
 	if (!force || ret)
 		return 0;
-	ox_watch_failed();
+	ox_watch_failed(/* css= */ NULL);
 	if (!ox_early_wanted(NULL))
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
@@ -69,6 +79,15 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 		return 0;
 	ox_domain_init_global(&s->dom, /* zonelist= */ NULL, /* mask= */ NULL, &s->nodes);
 	ox_early(s);
+	return 0;
+}
+
+/* Of a memcg's OOM; the kernel looks next whether there is room by now. */
+SEC("fexit/mutex_lock_killable")
+int BPF_PROG(ox_locked, void *lock, int ret)
+{
+	if (!ret && lock == &oom_lock)
+		ox_guard_locked();
 	return 0;
 }
 
@@ -148,7 +167,7 @@ int BPF_PROG(ox_kill_leave)
 SEC("fexit/out_of_memory")
 int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
-	ox_enforced(oc);
+	ox_enforced();
 	ox_watch_leave(oc, ret);
 	return 0;
 }

@@ -8,9 +8,9 @@
 char _license[] SEC("license") = "GPL";
 
 SEC("fentry/mem_cgroup_out_of_memory")
-int BPF_PROG(ox_memcg_failed)
+int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
 {
-	ox_watch_failed();
+	ox_watch_failed(ox_memcg_css(memcg));
 	return 0;
 }
 

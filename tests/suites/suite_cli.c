@@ -462,7 +462,7 @@ static void case_killed_then_run(void)
 static void case_killed_while_raised(void)
 {
 	const struct worker_spec spec = { .comm = "raised", .adj = 17 };
-	struct oomx_raised raised = { .old_adj = 17 };
+	struct oomx_raised raised = { .old_adj = 17, .set_adj = OOMX_ADJ_RAISED };
 	struct worker *w;
 	uint32_t pid;
 	char path[64];

@@ -18,6 +18,7 @@
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
 #define FORKS 40
+#define SEEN_WITHIN 40 /* runs */
 #define TRIP_AFTER 10	  /* failures in a row that end enforcing */
 #define SELF_BIG_MIB 90
 #define SELF_GROW_MIB 48  /* of lp, the trigger: too much beside the big one */
@@ -154,7 +155,19 @@ static bool children_clean(void *arg)
 	return true;
 }
 
-/* lp forks while it is nominated: no child may keep the value that lp had for a moment. */
+/* A child may have to go as well: forking on, they may use up what lp's death made free. */
+static void expect_family_dead(void)
+{
+	if (!worker_killed(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
+		suite_fail("expected lp to be killed and only children of it besides; "
+			   "lp %s, h2 %s, hp %s",
+			   worker_fate(scene.lp), worker_fate(scene.h2), worker_fate(scene.hp));
+}
+
+/*
+ * lp forks while it is nominated: no child may keep the value that lp had for a moment. That moment
+ * is so short that some runs see no fork in it.
+ */
 static void play_children(unsigned int runs)
 {
 	unsigned int i;
@@ -162,20 +175,24 @@ static void play_children(unsigned int runs)
 	scene_open(&scene, false, 1);
 	scene.lp_forks = FORKS;
 	daemon_start(enforce);
-	for (i = 1; i <= runs; i++) {
+	for (i = 1; i <= runs || (i <= SEEN_WITHIN && !daemon_status("counters.inherited")); i++) {
 		suite_run_begin("children", i);
 		daemon_require();
 		daemon_clear();
 		if (scene_play(&scene)) {
-			scene_expect_victim(&scene, scene.lp);
+			expect_family_dead();
 			scene_expect_others_unchanged(&scene);
 		}
 		if (!suite_wait(children_clean, NULL, SUITE_STEP_MS))
 			suite_fail("a child of lp has kept the raised oom_score_adj");
+		if (suite_run_failed())
+			daemon_complain_events();
 		cgroup_set(SCENE_LP, "cgroup.kill", "1");
 		scene_clear(&scene);
 		suite_run_end();
 	}
+	printf("faults children: %lld were forked while lp was nominated, in %u runs\n",
+	       (long long)daemon_status("counters.inherited"), i - 1);
 	suite_run_begin("children, seen", 1);
 	if (daemon_status("counters.inherited") <= 0)
 		suite_fail("no child was forked while lp was nominated: nothing was shown");
@@ -393,20 +410,35 @@ static void play_crash(unsigned int runs)
 	scene_close(&scene);
 }
 
+static bool wanted(const struct suite_options *o, const char *name)
+{
+	return !o->only || !strcmp(o->only, name);
+}
+
 int main(int argc, char **argv)
 {
 	struct suite_options o = { .runs = 5 };
 
 	suite_begin("faults", argc, argv, &o);
-	play_rival("rival, set by root", false, o.runs);
-	play_rival("rival, set by its owner", true, o.runs);
-	play_children(o.runs);
-	play_stopped(o.runs);
-	play_killed(o.runs);
-	play_breaker();
-	play_self(o.runs);
-	play_scope(true, o.runs);
-	play_scope(false, o.runs);
-	play_crash(o.runs);
+	if (wanted(&o, "rival")) {
+		play_rival("rival, set by root", false, o.runs);
+		play_rival("rival, set by its owner", true, o.runs);
+	}
+	if (wanted(&o, "children"))
+		play_children(o.runs);
+	if (wanted(&o, "stopped"))
+		play_stopped(o.runs);
+	if (wanted(&o, "killed"))
+		play_killed(o.runs);
+	if (wanted(&o, "breaker"))
+		play_breaker();
+	if (wanted(&o, "self"))
+		play_self(o.runs);
+	if (wanted(&o, "scope")) {
+		play_scope(true, o.runs);
+		play_scope(false, o.runs);
+	}
+	if (wanted(&o, "crash"))
+		play_crash(o.runs);
 	return suite_end();
 }

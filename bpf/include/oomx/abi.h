@@ -237,7 +237,7 @@ struct oomx_stats {
 	__u64 self_signals;	/* the trigger was the victim, and was signalled directly */
 	__u64 waits;		/* OOMs that had to wait for the nomination */
 	__u64 wait_ns;		/* total */
-	__u64 guards;		/* OOMs that held oom_lock until the victim was gone */
+	__u64 guards;		/* OOMs held until an earlier victim was gone */
 	__u64 guard_timeouts;
 	__u64 totals_differ;	/* our totalpages was not the kernel's */
 	__u64 demoted;		/* rivals whose oom_score_adj was lowered for the time of an OOM */

@@ -24,9 +24,6 @@ struct ox_hold {
 struct ox_hold ox_holds[OX_HOLDS];
 u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
 u32 ox_failures;
-bool ox_guard_useless; /* on one CPU that does not preempt, holding on helps nobody */
-
-extern const void __num_online_cpus __ksym;
 
 static __noinline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
 {
@@ -103,63 +100,6 @@ static __always_inline bool ox_breaker(struct oomx_config *cfg, bool failed)
 	__sync_fetch_and_or(&cfg->flags, OOMX_CFG_TRIPPED);
 	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_ENFORCE);
 	return true;
-}
-
-static __noinline bool ox_kills_pending(u64 since_ns)
-{
-	u32 i;
-
-	for (i = 0; i < OX_INFLIGHT; i++) {
-		struct ox_inflight *v = &ox_inflight[i];
-
-		if (v->mm && !ox_once(v->gone) && v->kill_ns >= since_ns)
-			return true;
-	}
-	return false;
-}
-
-struct ox_guard {
-	u64 since_ns;
-	u64 end_ns;
-	u32 done;
-};
-
-static int ox_guard_step(u32 i, struct ox_guard *g)
-{
-	if (!ox_kills_pending(g->since_ns)) {
-		g->done = 1;
-		return 1;
-	}
-	return bpf_ktime_get_ns() > g->end_ns;
-}
-
-/*
- * out_of_memory() left, oom_lock still held. Where the kernel loses sight of a memcg victim that
- * is exiting (OOMX_CFG_HIDES: of any, ox_may_hide(): of this), the next trigger would have a second
- * one killed: hold the lock until the first is gone. The others re-check the limit once they have
- * the lock, and stand down.
- */
-static __always_inline void ox_guard(struct oomx_config *cfg, struct cgroup_subsys_state *css)
-{
-	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_guard g = { .since_ns = ox_now.enter_ns };
-	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(css);
-	u32 online = 0;
-
-	if (ox_guard_useless || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
-		return;
-	if ((u64)BPF_CORE_READ(cur, mm) == ox_now.guard_mm) /* it is the victim */
-		return;
-	g.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
-	bpf_loop(OX_SPINS_MAX, ox_guard_step, &g, 0);
-	ox_hold_spend(css, bpf_ktime_get_ns() - t0);
-	ox_count(guards);
-	if (g.done)
-		return;
-	ox_count(guard_timeouts);
-	bpf_probe_read_kernel(&online, sizeof(online), &__num_online_cpus);
-	if (online == 1)
-		ox_guard_useless = true;
 }
 
 #endif

@@ -394,18 +394,10 @@ static __always_inline void ox_enforce_check(struct ox_seat *s)
 }
 
 /* out_of_memory() left, oom_lock still held */
-static __always_inline void ox_enforced(struct oom_control *oc)
+static __always_inline void ox_enforced(void)
 {
-	struct oomx_config *cfg = ox_config();
-	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
-
-	if (!ox_now.mine)
-		return;
-	if (ox_now.signalled)
+	if (ox_now.mine && ox_now.signalled)
 		ox_watch_aimed();
-	if (cfg && memcg && ox_enforcing(cfg) && ox_now.n_kills && !ox_now.out_of_scope &&
-	    ((cfg->flags & OOMX_CFG_HIDES) || ox_now.may_hide))
-		ox_guard(cfg, ox_memcg_css(memcg));
 }
 
 #endif

@@ -77,12 +77,18 @@ struct {
 	__type(value, struct ox_victim);
 } oomx_victims SEC(".maps");
 
-/* Thread id -> when its allocation failed. */
+/* Between the failed allocation and out_of_memory() */
+struct ox_failing {
+	u64 ktime_ns;
+	struct cgroup_subsys_state *css; /* of the memcg that is full; NULL: global */
+};
+
+/* By thread id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, OX_FAILING);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct ox_failing);
 } oomx_failing SEC(".maps");
 
 struct ox_inflight {
@@ -90,7 +96,7 @@ struct ox_inflight {
 	u64 kill_ns;
 	struct cgroup_subsys_state *memcg; /* the victim's own */
 	u32 gone;
-	u32 _pad;
+	u32 may_hide; /* the kernel may lose sight of it before it is gone */
 };
 
 struct ox_inflight ox_inflight[OX_INFLIGHT];
@@ -105,7 +111,6 @@ struct ox_now {
 	u32 n_kills;
 	u32 abstained;	/* OOMX_ABSTAIN_*, 0: no */
 	u32 chosen_pid; /* the kernel's */
-	u64 guard_mm;	/* of the last one killed */
 	u64 aimed_mm;	/* noted on entry of __oom_kill_process(); 0: none */
 	bool mine;	/* this OOM is for this set of programs: oomx_turn */
 	bool ranked;	/* the seat holds a ranking of this OOM */
@@ -113,7 +118,6 @@ struct ox_now {
 	bool signalled; /* the trigger was the choice, and got SIGKILL from us */
 	bool out_of_scope;
 	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
-	bool may_hide;	/* a victim that the kernel may lose sight of */
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */

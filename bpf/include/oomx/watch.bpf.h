@@ -13,26 +13,29 @@
 #include <oomx/emit.bpf.h>
 
 /* mem_cgroup_out_of_memory() entered, or all zones given up on: the allocation has failed */
-static __always_inline void ox_watch_failed(void)
+static __always_inline void ox_watch_failed(struct cgroup_subsys_state *css)
 {
 	u32 tid = bpf_get_current_pid_tgid();
-	u64 t = bpf_ktime_get_ns();
+	struct ox_failing f = {
+		.ktime_ns = bpf_ktime_get_ns(),
+		.css = css,
+	};
 
-	bpf_map_update_elem(&oomx_failing, &tid, &t, BPF_ANY);
+	bpf_map_update_elem(&oomx_failing, &tid, &f, BPF_ANY);
 }
 
 static __always_inline void ox_watch_enter(struct oom_control *oc)
 {
 	struct oomx_config *cfg = ox_config();
 	u32 tid = bpf_get_current_pid_tgid();
-	u64 *failed = bpf_map_lookup_elem(&oomx_failing, &tid);
+	struct ox_failing *failed = bpf_map_lookup_elem(&oomx_failing, &tid);
 
 	ox_now.mine = ox_turn_begin();
 	if (!ox_now.mine)
 		return;
 	ox_count(ooms);
 	ox_now.enter_ns = bpf_ktime_get_ns();
-	ox_now.fail_ns = failed ? *failed : ox_now.enter_ns;
+	ox_now.fail_ns = failed ? failed->ktime_ns : ox_now.enter_ns;
 	bpf_map_delete_elem(&oomx_failing, &tid);
 	ox_now.decision = (cfg ? cfg->decision_base : 0) + ++ox_decisions;
 	ox_now.wait_ns = 0;
@@ -40,13 +43,11 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.n_kills = 0;
 	ox_now.abstained = 0;
 	ox_now.chosen_pid = 0;
-	ox_now.guard_mm = 0;
 	ox_now.ranked = false;
 	ox_now.obeyed = false;
 	ox_now.signalled = false;
 	ox_now.out_of_scope = false;
 	ox_now.enforced = false;
-	ox_now.may_hide = false;
 	ox_now.announced = false;
 	ox_now.in_kill = false;
 	ox_now.choosing = true;
@@ -119,6 +120,7 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	ox_inflight[v.slot].gone = 0;
 	ox_inflight[v.slot].kill_ns = v.kill_ns;
 	ox_inflight[v.slot].memcg = ox_task_memcg(t);
+	ox_inflight[v.slot].may_hide = ox_may_hide(t, f.mm);
 	ox_inflight[v.slot].mm = key;
 	bpf_map_update_elem(&oomx_victims, &key, &v, BPF_ANY);
 	ox_now.aimed_mm = key;
@@ -263,8 +265,6 @@ static __always_inline void ox_watch_marked(struct task_struct *t, struct ox_sea
 	ox_count(kills);
 	ox_watch_emit_kill(s, t, mm, ours);
 	ox_now.n_kills++;
-	ox_now.guard_mm = key;
-	ox_now.may_hide |= ox_may_hide(t, mm);
 	v->pages = cfg ? ox_mm_pages(mm, cfg->rss_mode, cfg->n_cpus) : 0;
 	if (__sync_fetch_and_or(&v->state, OX_VICTIM_KILLED) & OX_VICTIM_GONE)
 		ox_watch_emit_freed(v, key);

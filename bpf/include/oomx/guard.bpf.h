@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * guard.bpf.h - no second victim in a memcg while the first is on its way out.
+ *
+ * A memcg's OOM killer waits for an earlier victim only while it sees it among the memcg's tasks.
+ * Some kernels lose sight of any that is exiting (OOMX_CFG_HIDES), all of them of some
+ * (ox_may_hide()), and kill again while memory is being freed. So whoever has got oom_lock is held
+ * until that victim's memory is gone; the kernel looks for room right after it. (Not until the
+ * first page of room: of many threads, another may take that before the kernel looks.) All the
+ * others sleep on the lock meanwhile, and leave their CPUs to the victim.
+ */
+#ifndef OOMX_GUARD_BPF_H
+#define OOMX_GUARD_BPF_H
+
+#include <oomx/nominate.bpf.h>
+
+extern const void __num_online_cpus __ksym;
+extern const void oom_lock __ksym;
+
+/* Under oom_lock there is one at a time. In a map, where the verifier does not tell values apart. */
+struct ox_guard {
+	struct cgroup_subsys_state *css; /* of the memcg that is full */
+	u64 own_mm;
+	u64 slots; /* of ox_inflight: whom to wait for */
+	u64 end_ns;
+	bool done;
+	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
+};
+
+struct ox_guard ox_guard;
+
+/* A bit for each victim whose memory belongs to this memcg, and that the kernel may not see. */
+static __noinline int ox_guard_find(void)
+{
+	struct oomx_config *cfg = ox_config();
+	u64 now = bpf_ktime_get_ns();
+	u32 i;
+
+	ox_guard.slots = 0;
+	if (!cfg)
+		return 0;
+	for (i = 0; i < OX_INFLIGHT; i++) {
+		struct ox_inflight *v = &ox_inflight[i];
+
+		if (!v->mm || ox_once(v->gone) || now - v->kill_ns > cfg->inflight_ns)
+			continue;
+		if (!(cfg->flags & OOMX_CFG_HIDES) && !v->may_hide)
+			continue;
+		if (!ox_css_under(v->memcg, ox_guard.css))
+			continue;
+		ox_guard.slots |= 1ULL << i;
+		if (v->mm == ox_guard.own_mm) { /* would wait for itself */
+			ox_guard.slots = 0;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* The memory of all of them is gone, or given up on by the reaper. */
+static __noinline bool ox_guard_over(void)
+{
+	u32 i;
+
+	for (i = 0; i < OX_INFLIGHT; i++) {
+		struct ox_inflight *v = &ox_inflight[i];
+
+		if ((ox_guard.slots >> i & 1) && !ox_once(v->gone) &&
+		    !(ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP)))
+			return false;
+	}
+	return true;
+}
+
+static int ox_guard_step(u32 i, void *ctx)
+{
+	ox_guard.done = ox_guard_over();
+	return ox_guard.done || bpf_ktime_get_ns() > ox_guard.end_ns;
+}
+
+static __noinline int ox_guard_hold(void)
+{
+	struct oomx_config *cfg = ox_config();
+	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(ox_guard.css);
+	u32 online = 0;
+
+	if (!cfg)
+		return 0;
+	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
+	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
+	ox_hold_spend(ox_guard.css, bpf_ktime_get_ns() - t0);
+	ox_count(guards);
+	if (ox_guard.done)
+		return 0;
+	ox_count(guard_timeouts);
+	bpf_probe_read_kernel(&online, sizeof(online), &__num_online_cpus);
+	if (online == 1)
+		ox_guard.useless = true;
+	return 0;
+}
+
+/* oom_lock has been taken. */
+static __always_inline void ox_guard_locked(void)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	struct oomx_config *cfg = ox_config();
+	u32 tid = bpf_get_current_pid_tgid();
+	struct ox_failing *f = bpf_map_lookup_elem(&oomx_failing, &tid);
+
+	if (!cfg || !ox_enforcing(cfg) || !f || !f->css || ox_guard.useless || ox_exiting(cur) ||
+	    BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
+		return;
+	ox_guard.css = f->css;
+	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
+	ox_guard_find();
+	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope(ox_guard.css))
+		ox_guard_hold();
+}
+
+#endif
