@@ -17,7 +17,7 @@
 extern const void __num_online_cpus __ksym;
 extern const void oom_lock __ksym;
 
-/* Under oom_lock there is one at a time. In a map, where the verifier does not tell values apart. */
+/* Under oom_lock: one at a time. In a map, where the verifier does not tell values apart. */
 struct ox_guard {
 	struct cgroup_subsys_state *css; /* of the memcg that is full */
 	u64 own_mm;
