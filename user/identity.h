@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * identity.h - whose cgroup it is: the container, pod or unit that an operator knows by name.
+ *
+ * The path alone tells runtime, container id, unit, slice, pod uid and QoS class.
+ *
+ * Each of container, pod, unit and slice is the innermost of its kind. Whoever owns a cgroup names
+ * those below it as he likes: a user his services, a container with a cgroup file system of its
+ * own whatever it wants to be taken for. `nested` and `unit_nested` say that this can be so here.
+ */
+#ifndef OX_IDENTITY_H
+#define OX_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ox_label {
+	char *key;
+	char *value;
+};
+
+/* All strings are owned; NULL: not known, or does not apply. */
+struct ox_identity {
+	char *cgroup;	    /* path in the hierarchy, "/a/b" */
+	char *runtime;	    /* docker, podman, containerd, cri-o, crun, runc, lxc, incus, nspawn */
+	char *container_id; /* as the runtime has it, usually 64 hex digits */
+	char *name;	    /* of the container */
+	char *image;
+	char *pod;	    /* Kubernetes: names of pod, namespace and container in it */
+	char *ns;
+	char *k8s_container;
+	char *pod_uid;	    /* Kubernetes' as the API has it, or the id of Podman's pod */
+	char *qos;	    /* guaranteed, burstable, besteffort */
+	char *unit;	    /* systemd: the innermost .service or .scope */
+	char *slice;	    /* systemd: the innermost .slice */
+	struct ox_label *labels; /* OCI annotations, and labels where the runtime keeps them */
+	size_t n_labels;
+	size_t container_len; /* so much of `cgroup` is the container's own; 0: not a container */
+	size_t pod_len;	      /* the same of the pod */
+	bool nested;	  /* container, pod or QoS class is named by the owner of a unit or container above */
+	bool unit_nested; /* unit or slice is: only those named by the machine's systemd are not */
+};
+
+/*
+ * What the path tells; touches nothing but memory. *ret is to be freed with ox_identity_done(),
+ * also when it fails. 0, or -ENOMEM.
+ */
+int ox_identity_from_path(const char *cgroup, struct ox_identity *ret);
+
+/* NULL: no such label */
+const char *ox_identity_label(const struct ox_identity *id, const char *key);
+
+/* Frees what it holds and clears it. */
+void ox_identity_done(struct ox_identity *id);
+
+#endif
