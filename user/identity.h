@@ -2,7 +2,8 @@
 /*
  * identity.h - whose cgroup it is: the container, pod or unit that an operator knows by name.
  *
- * The path alone tells runtime, container id, unit, slice, pod uid and QoS class.
+ * The path alone tells runtime, container id, unit, slice, pod uid and QoS class; names, image,
+ * labels and annotations come from what the container runtimes keep on disk.
  *
  * Each of container, pod, unit and slice is the innermost of its kind. Whoever owns a cgroup names
  * those below it as he likes: a user his services, a container with a cgroup file system of its
@@ -37,7 +38,7 @@ struct ox_identity {
 	size_t n_labels;
 	size_t container_len; /* so much of `cgroup` is the container's own; 0: not a container */
 	size_t pod_len;	      /* the same of the pod */
-	bool nested;	  /* container, pod or QoS class is named by the owner of a unit or container above */
+	bool nested;	  /* container, pod or QoS class is named by the owner of one above */
 	bool unit_nested; /* unit or slice is: only those named by the machine's systemd are not */
 };
 
@@ -46,6 +47,20 @@ struct ox_identity {
  * also when it fails. 0, or -ENOMEM.
  */
 int ox_identity_from_path(const char *cgroup, struct ox_identity *ret);
+
+/*
+ * Adds what the runtimes know. 0: it is a container and its runtime's state was found, and says
+ * that the cgroup is the container's: what is named there is not `nested` any more. -ENODATA: not a
+ * container; -ENOENT: a container nobody has state of (yet: some is written after the cgroup is
+ * made), or state of another cgroup; -ENOMEM. Reads files of limited size, and never waits.
+ *
+ * Finds also containers of crun and runc whose path does not tell, if the last part of their
+ * cgroup's path is their id.
+ */
+int ox_identity_resolve(struct ox_identity *id);
+
+/* The same with what is below another directory than "/". Other errors of opening it. */
+int ox_identity_resolve_at(const char *root, struct ox_identity *id);
 
 /* NULL: no such label */
 const char *ox_identity_label(const struct ox_identity *id, const char *key);

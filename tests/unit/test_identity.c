@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whose cgroup it is, from the path alone: as the runtimes really name them, and as tenants might. */
+/* Whose cgroup it is, from the path alone: as the runtimes name them, and as tenants might. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@
 #define UID_ "7d5b0c6e_9f3a_4c1d_8e2f_0a1b2c3d4e5f"
 #define STATIC_UID "0a1b2c3d4e5f60718293a4b5c6d7e8f9" /* a hash of the file it comes from */
 
-/* What the row leaves out is not known; `own` is the container's own cgroup, `pod_own` the pod's. */
+/* What a row leaves out is not known; `own` is the container's own cgroup, `pod_own` the pod's. */
 struct row {
 	const char *cgroup;
 	const char *runtime, *container, *name, *own;
