@@ -26,7 +26,7 @@ endif
 
 HOOKS := observe nominate
 POLICIES := kernel priority
-PROBES := calibrate score selftest
+PROBES := calibrate score selftest cgroups
 BPF_OBJS := $(HOOKS:%=$(O)/bpf/hooks/%.bpf.o) $(POLICIES:%=$(O)/bpf/policies/%.bpf.o) \
 	    $(PROBES:%=$(O)/bpf/probe/%.bpf.o)
 

@@ -4,6 +4,7 @@
  * its fd, so that a mount over it cannot lead elsewhere.
  */
 #define _GNU_SOURCE 1 /* open_by_handle_at() */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -245,6 +246,62 @@ int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size)
 		return -ENAMETOOLONG;
 	memcpy(buf, below, strlen(below) + 1);
 	return 0;
+}
+
+struct walk {
+	int (*visit)(void *ctx, const char *path, __u64 id);
+	void *ctx;
+	char path[PATH_MAX];
+};
+
+/* What is at path[0..len), open as fd, which it takes over. Calls itself, as deep as the tree. */
+static int walk_down(struct walk *w, int fd, size_t len)
+{
+	struct dirent *d;
+	struct stat st;
+	int err, sub;
+	size_t n;
+	DIR *dir;
+
+	if (fstat(fd, &st) < 0 || st.st_dev != root.dev) {
+		(void)close(fd); /* gone, or something mounted over it */
+		return 0;
+	}
+	err = w->visit(w->ctx, len ? w->path : "/", st.st_ino);
+	dir = err ? NULL : fdopendir(fd);
+	if (!dir) {
+		err = err ? err : -errno;
+		(void)close(fd); /* a directory: nothing to lose */
+		return err;
+	}
+	while (!err && (d = readdir(dir))) {
+		n = strlen(d->d_name);
+		if (d->d_type != DT_DIR || !strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
+		    len + 1 + n >= sizeof(w->path))
+			continue;
+		sub = openat(fd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0) {
+			err = errno == ENOENT ? 0 : -errno;
+			continue;
+		}
+		w->path[len] = '/';
+		memcpy(w->path + len + 1, d->d_name, n + 1);
+		err = walk_down(w, sub, len + 1 + n);
+		w->path[len] = '\0';
+	}
+	(void)closedir(dir); /* read only; closes fd */
+	return err;
+}
+
+int ox_cgroup_walk(int (*visit)(void *ctx, const char *path, __u64 id), void *ctx)
+{
+	struct walk w = { .visit = visit, .ctx = ctx };
+	int err = need_root(), fd;
+
+	if (err)
+		return err;
+	fd = openat(root.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : walk_down(&w, fd, 0);
 }
 
 int ox_cgroup_path_from_record(const char leaf_first[OOMX_PATH_LEN], char *buf, size_t size)

@@ -50,6 +50,13 @@ int ox_cgroup_id(const char *path, __u64 *ret_id);
 int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size);
 
 /*
+ * Calls visit() for the root and every cgroup below it, parents before children, until it returns
+ * something but 0, which is then returned. Cgroups that go meanwhile are left out; those that come
+ * may be. -ENOMEM, and others of opendir().
+ */
+int ox_cgroup_walk(int (*visit)(void *ctx, const char *path, __u64 id), void *ctx);
+
+/*
  * The path in an event record -> "/a/b/leaf"; "/" for the root. A path whose topmost parts were
  * lost begins with "…/"; then the topmost part that is left may itself be cut and is not shown,
  * unless it is all there is. Takes any 256 bytes. -ENAMETOOLONG: does not fit; buf is untouched.

@@ -14,6 +14,7 @@
 #include "calibrate.h"
 #include "cleanup.h"
 #include "cmd.h"
+#include "containers.h"
 #include "daemon.h"
 #include "engine.h"
 #include "exit.h"
@@ -74,6 +75,7 @@ struct run {
 	struct ox_reap reap;
 	struct ring_buffer *rings;
 	struct ox_feed *feed;
+	struct ox_containers *containers;
 	int epoll;
 	int signals;
 	int lock;
@@ -203,14 +205,17 @@ static int on_record(void *ctx, void *data, size_t size)
 {
 	struct run *r = ctx;
 
+	const void *message;
+
 	ox_reap_record(&r->reap, data, size);
-	(void)ox_feed_publish(r->feed, data, size); /* too long: cannot be, they are ours */
+	message = ox_containers_attach(r->containers, data, &size);
+	(void)ox_feed_publish(r->feed, message, size); /* too long: cannot be, they are ours */
 	if (r->opt.quiet)
 		return 0;
 	if (r->opt.json)
-		print_json(ox_record_json(data, size));
+		print_json(ox_record_json(message, size));
 	else
-		(void)ox_record_print(stdout, data, size); /* as above */
+		(void)ox_record_print(stdout, message, size); /* as above */
 	(void)fflush(stdout);
 	return 0;
 }
@@ -322,7 +327,11 @@ static int set_up_loop(struct run *r)
 		return ox_err_r(-errno, "cannot read the event rings: %m");
 	err = ox_reap_start(&r->reap);
 	if (!err)
+		err = ox_containers_new(&r->containers);
+	if (!err)
 		err = watch_fd(r, r->reap.timer);
+	if (!err)
+		err = watch_fd(r, ox_containers_fd(r->containers));
 	if (!err)
 		err = watch_fd(r, r->signals);
 	return err ?: watch_fd(r, ring_buffer__epoll_fd(r->rings));
@@ -432,6 +441,7 @@ static void tear_down(struct run *r)
 	stop_responders(r);
 	ring_buffer__free(r->rings);
 	ox_feed_free(r->feed);
+	ox_containers_free(r->containers);
 	ox_reap_done(&r->reap);
 	ox_engine_done(&r->engine);
 	ox_policy_done(&r->policy);
@@ -476,6 +486,8 @@ static int serve(struct run *r)
 				tell_losses(r);
 			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {
 				err = ox_feed_work(r->feed);
+			} else if (ev[i].data.fd == ox_containers_fd(r->containers)) {
+				ox_containers_work(r->containers);
 			} else if (ev[i].data.fd == r->reap.timer) {
 				ox_reap_work(&r->reap);
 			} else if (ev[i].data.fd == r->responder.pidfd ||

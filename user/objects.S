@@ -17,4 +17,5 @@ ox_obj_\name\()_end:
 	object calibrate, probe/calibrate.bpf.o
 	object score, probe/score.bpf.o
 	object selftest, probe/selftest.bpf.o
+	object cgroups, probe/cgroups.bpf.o
 	.section .note.GNU-stack,"",@progbits

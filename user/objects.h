@@ -12,6 +12,7 @@ OX_OBJECT(priority);
 OX_OBJECT(calibrate);
 OX_OBJECT(score);
 OX_OBJECT(selftest);
+OX_OBJECT(cgroups);
 
 /* An object file in memory. */
 struct ox_blob {

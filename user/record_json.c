@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attach.h"
 #include "cgroup.h"
 #include "record.h"
 
@@ -272,10 +273,13 @@ json_t *ox_record_json(const void *rec, size_t size)
 	switch (r.hdr.type) {
 	case OOMX_REC_OOM:
 		put_oom(&o, &r.oom);
+		put(&o, "container", ox_attached_json(rec, size, OOMX_ATTACH_CONTAINER));
+		put(&o, "trigger_container", ox_attached_json(rec, size, OOMX_ATTACH_TRIGGER));
 		break;
 	case OOMX_REC_KILL:
 	case OOMX_REC_KERNEL_KILL:
 		put_kill(&o, &r.kill);
+		put(&o, "container", ox_attached_json(rec, size, OOMX_ATTACH_CONTAINER));
 		break;
 	case OOMX_REC_FREED:
 		put_freed(&o, &r.freed);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "cgroup.h"
 #include "record.h"
 
@@ -227,8 +228,68 @@ static void print_candidates(FILE *out, const struct oomx_rec_candidates *r)
 		fputc('\n', out);
 }
 
+/* ---- containers, from the attachments ------------------------------------------------------- */
+
+#define VALUE_LEN 256 /* bytes shown */
+
+struct message {
+	const void *rec;
+	size_t size;
+	__u32 type; /* of the attachment */
+};
+
+static bool value(const struct message *m, const char *key, char buf[3 * VALUE_LEN + 1])
+{
+	const char *s = ox_attached(m->rec, m->size, m->type, key);
+
+	if (s)
+		(void)ox_utf8_clean(s, VALUE_LEN, /* printable= */ true, buf, 3 * VALUE_LEN + 1);
+	return s;
+}
+
+static void print_pod(FILE *out, const struct message *m)
+{
+	char name[3 * VALUE_LEN + 1], ns[3 * VALUE_LEN + 1];
+
+	if (value(m, "pod", name))
+		fprintf(out, "pod %s/%s", value(m, "namespace", ns) ? ns : "?", name);
+	else if (value(m, "pod_uid", name))
+		fprintf(out, "pod %s", name);
+	if (value(m, "qos", name))
+		fprintf(out, " (%s)", name);
+}
+
+/* "  WHAT container web (podman), image IMAGE, pod NAMESPACE/NAME (burstable)" */
+static void print_container(FILE *out, const struct message *m, const char *what)
+{
+	bool pod = ox_attached(m->rec, m->size, m->type, "pod_uid");
+	char s[3 * VALUE_LEN + 1];
+
+	if (!pod && !ox_attached(m->rec, m->size, m->type, "id"))
+		return;
+	fprintf(out, "  %s", what);
+	if (value(m, "name", s))
+		fprintf(out, "container %s", s);
+	else if (value(m, "id", s))
+		fprintf(out, "container %.12s", s);
+	else
+		*s = '\0';
+	if (*s) {
+		fprintf(out, " (%s)", value(m, "runtime", s) ? s : "unknown runtime");
+		if (value(m, "image", s))
+			fprintf(out, ", image %s", s);
+		if (pod)
+			fputs(", ", out);
+	}
+	if (pod)
+		print_pod(out, m);
+	fputs(ox_attached(m->rec, m->size, m->type, "nested") ? ", as its owner says\n" : "\n", out);
+}
+
 int ox_record_print(FILE *out, const void *rec, size_t size)
 {
+	struct message container = { rec, size, OOMX_ATTACH_CONTAINER };
+	struct message trigger = { rec, size, OOMX_ATTACH_TRIGGER };
 	union ox_record r;
 	int err;
 
@@ -240,12 +301,16 @@ int ox_record_print(FILE *out, const void *rec, size_t size)
 	switch (r.hdr.type) {
 	case OOMX_REC_OOM:
 		print_oom(out, &r.oom);
+		print_container(out, &container, "full: ");
+		print_container(out, &trigger, "trigger: ");
 		break;
 	case OOMX_REC_KILL:
 		print_kill(out, &r.kill);
+		print_container(out, &container, "in ");
 		break;
 	case OOMX_REC_KERNEL_KILL:
 		print_kernel_kill(out, &r.kill);
+		print_container(out, &container, "in ");
 		break;
 	case OOMX_REC_FREED:
 		print_freed(out, &r.freed);

@@ -133,11 +133,16 @@ struct cgroup_subsys_state {
 	struct cgroup_subsys_state *parent;
 };
 
+struct cgroup_root {
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct cgroup_subsys_state self;
 	int level;
 	struct kernfs_node *kn;
 	struct list_head cset_links;
+	struct cgroup_root *root;
 };
 
 struct cgrp_cset_link {

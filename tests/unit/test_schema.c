@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "attach.h"
 #include "records.h"
 
 #ifndef OX_SRCDIR
@@ -114,6 +115,36 @@ static json_t *load_schema(void)
 	return root;
 }
 
+/* With the containers that the daemon adds; its size. */
+static size_t fill_message(char *message, __u32 type)
+{
+	struct ox_identity id = { .runtime = "podman", .container_id = "1", .name = "web" };
+	union ox_record r;
+	size_t size = fill(&r, type);
+
+	memcpy(message, &r, size);
+	size = ox_attach(message, size, OOMX_ATTACH_CONTAINER, &id);
+	return ox_attach(message, size, OOMX_ATTACH_TRIGGER, &id);
+}
+
+static void containers_fit_schema(void **state)
+{
+	static const __u32 types[] = { OOMX_REC_OOM, OOMX_REC_KILL, OOMX_REC_KERNEL_KILL };
+	_cleanup_json_ json_t *root = load_schema();
+	char message[OX_RECORD_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		size_t size = fill_message(message, types[i]);
+		_cleanup_json_ json_t *j = ox_record_json(message, size);
+
+		assert_fits(root, j);
+		assert_true(json_is_object(get(j, "container")));
+		if (types[i] == OOMX_REC_OOM)
+			assert_true(json_is_object(get(j, "trigger_container")));
+	}
+}
+
 static void json_fits_schema(void **state)
 {
 	_cleanup_json_ json_t *root = load_schema();
@@ -192,7 +223,7 @@ static void documented_examples(void **state)
 	assert_non_null(doc);
 	while (getline(&line, &room, doc) > 0) {
 		_cleanup_json_ json_t *example = NULL, *real = NULL;
-		union ox_record r;
+		char message[OX_RECORD_MAX];
 		__u32 type = 0;
 
 		if (!inside) {
@@ -213,7 +244,7 @@ static void documented_examples(void **state)
 		assert_fits(root, example);
 		while (strcmp(ox_record_type_name(type), json_string_value(get(example, "type"))))
 			type++;
-		real = ox_record_json(&r, fill(&r, type));
+		real = ox_record_json(message, fill_message(message, type));
 		same_keys(example, real, ox_record_type_name(type));
 		same_keys(real, example, ox_record_type_name(type));
 		seen[type] = true;
@@ -229,6 +260,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_fits_schema),
+		cmocka_unit_test(containers_fit_schema),
 		cmocka_unit_test(schema_check_can_fail),
 		cmocka_unit_test(documented_examples),
 	};

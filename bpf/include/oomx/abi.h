@@ -254,6 +254,19 @@ struct oomx_prio {
 	__u32 _pad;
 };
 
+/* ---- cgroups that come and go: ring "oomx_cgroups" ------------------------------------------- */
+
+#define OOMX_CGROUP_MADE 1
+#define OOMX_CGROUP_GONE 2
+#define OOMX_CGROUP_LEN 1024 /* of the path, as the kernel cuts it */
+
+struct oomx_cgroup_rec {
+	__u64 id;
+	__u32 what; /* OOMX_CGROUP_* */
+	__u32 _pad;
+	char path[OOMX_CGROUP_LEN]; /* ended by NUL; what follows is not sent */
+};
+
 /* ---- nominations: rings "oomx_requests", "oomx_demotions" and map "oomx_raised" ------------- */
 
 #define OOMX_ADJ_RAISED 1000
@@ -326,6 +339,21 @@ struct oomx_selftest {
 	__u32 _pad;
 };
 
+/* ---- attachments: what user space adds to a record ------------------------------------------- */
+
+/*
+ * In a message of the events' socket, records may be followed by any number of these: the first at
+ * hdr.size, each at the next multiple of 8. Behind this head come pairs of strings, each ended by
+ * NUL: key, value, key, value. Types and keys that are not known are to be passed over.
+ */
+struct oomx_attachment {
+	__u32 size; /* with this head, without what fills up to the next */
+	__u32 type; /* OOMX_ATTACH_* */
+};
+
+#define OOMX_ATTACH_CONTAINER 1 /* of the victim, or (OOMX_REC_OOM) of the cgroup that is full */
+#define OOMX_ATTACH_TRIGGER 2	/* OOMX_REC_OOM: of the trigger */
+
 #define OOMX_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: struct " #t)
 OOMX_SIZE(oomx_rec_hdr, 32);
 OOMX_SIZE(oomx_who, 304);
@@ -337,10 +365,12 @@ OOMX_SIZE(oomx_candidate, 48 + 144);
 OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
 OOMX_SIZE(oomx_prio, 16);
 OOMX_SIZE(oomx_turn, 8);
+OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 32);
 OOMX_SIZE(oomx_calibration, 40);
 OOMX_SIZE(oomx_selftest, 32);
+OOMX_SIZE(oomx_attachment, 8);
 #undef OOMX_SIZE
 
 #endif
