@@ -20,6 +20,7 @@
 #include "log.h"
 #include "parse.h"
 #include "paths.h"
+#include "programs.h"
 #include "record.h"
 
 static const char usage[] =
@@ -67,6 +68,8 @@ struct status {
 	struct oomx_config config;
 	struct oomx_stats stats;
 	__s64 uptime_s; /* -1: unknown */
+	int n_programs;	/* negative: unknown */
+	struct ox_program programs[OX_PROGRAMS_MAX];
 };
 
 static __u64 counter(const struct oomx_stats *s, unsigned int i)
@@ -160,6 +163,7 @@ static int read_status(struct status *s)
 	s->config.policy[sizeof(s->config.policy) - 1] = '\0';
 	s->config.version[sizeof(s->config.version) - 1] = '\0';
 	s->uptime_s = uptime(s->pid);
+	s->n_programs = ox_programs_of(s->pid, s->programs);
 	return 0;
 }
 
@@ -215,6 +219,19 @@ static json_t *counters_json(const struct oomx_stats *s)
 	return o;
 }
 
+/* By program; null: not known. */
+static json_t *misses_json(const struct status *s)
+{
+	json_t *o = s->n_programs < 0 ? json_null() : json_object();
+	int i;
+
+	for (i = 0; i < s->n_programs; i++)
+		(void)json_object_set_new(
+			o, s->programs[i].name,
+			json_integer((json_int_t)s->programs[i].recursion_misses));
+	return o;
+}
+
 static json_t *number_or_null(__s64 v, bool valid)
 {
 	return valid ? json_integer(v) : json_null();
@@ -229,7 +246,7 @@ static int print_json(const struct status *s)
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
-	o = json_pack("{s:b, s:i, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:o, s:o, s:o}",
+	o = json_pack("{s:b, s:i, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o}",
 		      "running", 1, "pid", (int)s->pid, "version", c->version, "hook",
 		      ox_hook_name(c->hook), "enforce", enforcing(s), "degraded", degraded(s),
 		      "degraded_reason", degraded(s) ? json_string(why(s)) : json_null(),
@@ -239,7 +256,7 @@ static int print_json(const struct status *s)
 		      (int)c->rules_generation, "responder_pid",
 		      number_or_null(c->responder_pid, c->responder_pid), "uptime_s",
 		      number_or_null(s->uptime_s, s->uptime_s >= 0), "counters",
-		      counters_json(&s->stats));
+		      counters_json(&s->stats), "recursion_misses", misses_json(s));
 	err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
 	json_decref(o);
 	return err || putchar('\n') == EOF || fflush(stdout) ?
@@ -272,6 +289,7 @@ static int print_text(const struct status *s)
 {
 	const struct oomx_config *c = &s->config;
 	unsigned int i;
+	int j;
 
 	printf("oomx %s is running, process %d", c->version, s->pid);
 	print_duration(s->uptime_s);
@@ -293,6 +311,10 @@ static int print_text(const struct status *s)
 		print_counter(s->stats.sent[i], "records: ", ox_record_type_name(i));
 	for (i = 1; i < OOMX_REC_MAX; i++)
 		print_counter(s->stats.dropped[i], "records lost: ", ox_record_type_name(i));
+	for (j = 0; j < s->n_programs; j++)
+		print_counter(s->programs[j].recursion_misses,
+			      "calls of a program left out by the kernel's recursion guard: ",
+			      s->programs[j].name);
 	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write the status: %m") :
 				OX_EXIT_OK;
 }

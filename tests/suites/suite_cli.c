@@ -374,12 +374,30 @@ static void case_second(void)
 	suite_run_end();
 }
 
+/* Of each program that the running oomx has attached, and of nobody else's. */
+static void expect_misses(void)
+{
+	const struct command_result *r = command_run_oomx(ARGS("status", "--json"));
+	json_t *o = json_loads(r->out, 0, NULL), *v;
+	const json_t *misses = json_object_get(o, "recursion_misses");
+	const char *name;
+
+	if (json_object_size(misses) < 10 ||
+	    !json_is_integer(json_object_get(misses, "ox_oom_enter")))
+		suite_fail("expected a number for each program, got: %.400s", r->out);
+	json_object_foreach((json_t *)misses, name, v)
+		if (strncmp(name, "ox_", 3) || !json_is_integer(v))
+			suite_fail("expected a number of oomx's own program, got %s", name);
+	json_decref(o);
+}
+
 static void case_answers(void)
 {
 	suite_run_begin("answers while it runs", 1);
 	remember();
 	daemon_start(ARGS("--enforce", "--policy", "priority"));
 	expect_json(ARGS("status", "--json"));
+	expect_misses();
 	expect_json(ARGS("doctor", "--json"));
 	expect_json(ARGS("score", "--json"));
 	expect_error(command_run_oomx(ARGS("priority", "set", "/t", "-7")), FAILURE);
