@@ -332,6 +332,7 @@ static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s
 	if (!cfg || !ox_now.mine || !ox_enforcing(cfg))
 		return;
 	ox_domain_init(&s->dom, oc, &s->nodes);
+	s->best.task = NULL; /* nobody is wanted yet */
 	if (!ox_will_select(s))
 		return;
 	if (!ox_in_scope(s->dom.css)) {
