@@ -134,6 +134,9 @@ $(O)/tests/suite_%: $(O)/tests/suites/suite_%.o $(SUITE_LIB) $(O)/liboomx.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lpthread -lm -o $@
 
+# A suite of several files has them in a directory of its name.
+$(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
+
 .PHONY: tests
 tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF)
 

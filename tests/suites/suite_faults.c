@@ -1,444 +1,193 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * suite_faults - what stands in the way of a nomination, and what is left when its parts fail:
- * never worse than the kernel alone, every oom_score_adj as it was, and said so.
+ * suite_faults - never worse than the kernel alone, whatever fails or gets in the way: see
+ * faults/faults.h. What the kernel alone makes of it is played first, in the same guest.
  */
-#include <signal.h>
+#include "faults/faults.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
-#include "lib/scene.h"
-#include "lib/suite.h"
 
-#define OWNER_UID 1234
-#define RIVAL_MIB 40	  /* more than lp */
-#define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
-#define FORKS 40
-#define SEEN_WITHIN 40 /* runs */
-#define TRIP_AFTER 10	  /* failures in a row that end enforcing */
-#define SELF_BIG_MIB 90
-#define SELF_GROW_MIB 48  /* of lp, the trigger: too much beside the big one */
+struct faults faults;
 
-static const char *const enforce[] = { "--enforce", "--policy", "priority",
-				       "--priority", SCENE_LP "=-100", NULL };
-
-static struct scene scene;
-
-/* ---- who is asked ---------------------------------------------------------------------------- */
-
-static pid_t responder(void)
+void faults_start(void)
 {
-	return (pid_t)daemon_status("responder_pid");
+	const char *const args[] = { "--enforce",  "--hook",	 faults.hook,	   "--policy",
+				     "priority",   "--priority", SCENE_LP "=-100", NULL };
+
+	daemon_start(args);
 }
 
-static bool has_responder(void *other)
+pid_t faults_responder(void)
 {
-	pid_t pid = responder();
+	pid_t pid = (pid_t)daemon_status("responder_pid");
 
-	return pid > 0 && pid != *(pid_t *)other;
+	if (pid <= 0)
+		suite_fatal("oomx has no responder");
+	return pid;
 }
 
-static const struct event *abstained(void)
+static bool has_other(void *than)
+{
+	pid_t pid = (pid_t)daemon_status("responder_pid");
+
+	return pid > 0 && pid != *(pid_t *)than;
+}
+
+void faults_await_other_responder(pid_t than)
+{
+	if (!suite_wait(has_other, &than, SUITE_STEP_MS))
+		suite_fail("no other responder took over");
+}
+
+/* ---- one OOM, and whom it may take ----------------------------------------------------------- */
+
+void faults_expect_one_of(struct worker *a, struct worker *b)
+{
+	struct worker *victim = worker_killed(a) || !b ? a : b;
+
+	scene_expect_victim(&faults.scene, victim);
+	scene_expect_others_unchanged(&faults.scene);
+	if (suite_run_failed() && daemon_running())
+		daemon_complain_events();
+}
+
+/* The kernel side has waited for the responder as long as it may: on a busy machine, it happens. */
+static bool overrun(void)
 {
 	const struct event *e;
 	unsigned int i, n = daemon_events(&e);
 
-	for (i = 0; i < n; i++)
-		if (e[i].type == OOMX_REC_ABSTAIN)
-			return &e[i];
-	return NULL;
+	for (i = 0; i < n; i++) {
+		if (e[i].type == OOMX_REC_ABSTAIN && !strcmp(e[i].reason, "timeout"))
+			return true;
+	}
+	return false;
 }
 
-static bool told(void *type)
+static bool told(void *arg)
 {
-	return daemon_count(*(unsigned int *)type) > 0;
+	return daemon_count(OOMX_REC_KILL) + daemon_count(OOMX_REC_KERNEL_KILL) > 0;
 }
 
-static void expect_told(unsigned int type)
+void faults_expect_played_lp(void)
 {
-	if (!suite_wait(told, &type, SUITE_STEP_MS))
-		suite_fail("expected the event \"%s\"", event_name(type));
+	bool late = worker_killed(faults.scene.hp) && suite_wait(told, NULL, SUITE_STEP_MS) &&
+		    overrun();
+
+	faults.nominated++;
+	faults.overruns += late;
+	faults_expect_one_of(late ? faults.scene.hp : faults.scene.lp, NULL);
 }
 
-/* ---- one OOM and whom it takes --------------------------------------------------------------- */
-
-static void expect_enforced(void)
+void faults_expect_lp(void)
 {
 	daemon_clear();
-	if (!scene_play(&scene))
-		return;
-	scene_expect_victim(&scene, scene.lp);
-	expect_told(OOMX_REC_KILL);
-	scene_expect_others_unchanged(&scene);
-	if (abstained())
-		suite_fail("expected no \"abstain\", got %s", abstained()->reason);
+	if (scene_play(&faults.scene))
+		faults_expect_played_lp();
+	scene_clear(&faults.scene);
 }
 
-/* The kernel's own choice, as if oomx were not there; `reason` as the event has it, NULL: none. */
-static void expect_kernel(const char *reason)
+void faults_expect_hp(void)
 {
-	const struct event *e;
-
 	daemon_clear();
-	if (!scene_play(&scene))
-		return;
-	scene_expect_victim(&scene, scene.hp);
-	expect_told(OOMX_REC_KERNEL_KILL);
-	scene_expect_others_unchanged(&scene);
-	e = abstained();
-	if (!e != !reason || (e && strcmp(e->reason, reason)))
-		suite_fail("expected \"abstain\": %s, got %s", reason ?: "none",
-			   e ? e->reason : "none");
+	if (scene_play(&faults.scene))
+		faults_expect_one_of(faults.scene.hp, NULL);
+	scene_clear(&faults.scene);
 }
 
-/* ---- rivals ---------------------------------------------------------------------------------- */
-
-/* May the owner of h2 lower its oom_score_adj, as oom_score_adj_min allows? */
-static bool owner_may_lower(void)
+void faults_expect_either(void)
 {
-	char text[96];
-	const char *argv[] = { "/bin/sh", "-c", text, NULL };
-
-	snprintf(text, sizeof(text), "echo 999 >/proc/%d/oom_score_adj", worker_pid(scene.h2));
-	return !command_run(argv, OWNER_UID, SUITE_STEP_MS)->exit;
+	daemon_clear();
+	if (scene_play(&faults.scene))
+		faults_expect_one_of(faults.scene.lp, faults.scene.hp);
+	scene_clear(&faults.scene);
 }
 
-/* h2 is larger than lp and has 1000 itself: the kernel would take it whatever lp is raised to. */
-static void play_rival(const char *what, bool keeps_min, unsigned int runs)
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static const struct fault_group {
+	const char *name;
+	const struct fault_case *cases;
+} groups[] = {
+	{ "broken", faults_broken },
+	{ "full", faults_full },
+	{ "around", faults_around },
+};
+#define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
+
+static void play(const char *name, void (*body)(void), bool alone, unsigned int runs)
 {
+	char what[64];
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
-	scene.h2_spec = (struct worker_spec){ .adj = 1000, .uid = OWNER_UID,
-					      .adj_keeps_min = keeps_min,
-					      .anon_kib = RIVAL_MIB * 1024 };
-	scene.hp_mib = RIVAL_HP_MIB;
-	daemon_start(enforce);
+	snprintf(what, sizeof(what), "%s%s", name, alone ? ", kernel alone" : "");
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin(what, i);
-		daemon_require();
-		expect_enforced();
-		if (owner_may_lower() != keeps_min)
-			suite_fail("expected oom_score_adj_min of the rival as it was, but its "
-				   "owner may%s lower the value", keeps_min ? " not" : "");
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
+		if (!alone)
+			daemon_require();
+		body();
 		suite_run_end();
 	}
-	if (daemon_status("counters.demoted") < runs)
-		suite_fatal("rivals were lowered fewer than %u times", runs);
-	daemon_stop();
-	scene_close(&scene);
+	suite_times(what);
 }
 
-/* ---- children -------------------------------------------------------------------------------- */
-
-static bool children_clean(void *arg)
+/* --only has the name of a case or of a group. */
+static unsigned int play_all(bool alone, const struct suite_options *o)
 {
-	char path[64], *line, *save = NULL;
-	static char procs[8192];
+	const struct fault_case *c;
+	unsigned int played = 0;
+	size_t i;
 
-	snprintf(path, sizeof(path), CGROUP_ROOT SCENE_LP "/cgroup.procs");
-	if (proc_read(path, procs, sizeof(procs)))
-		return false;
-	for (line = strtok_r(procs, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		int adj = proc_oom_score_adj((pid_t)strtol(line, NULL, 10));
-
-		if (adj != PROC_NO_ADJ && adj != 0)
-			return false;
-	}
-	return true;
-}
-
-/* A child may have to go as well: forking on, they may use up what lp's death made free. */
-static void expect_family_dead(void)
-{
-	if (!worker_killed(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
-		suite_fail("expected lp to be killed and only children of it besides; "
-			   "lp %s, h2 %s, hp %s",
-			   worker_fate(scene.lp), worker_fate(scene.h2), worker_fate(scene.hp));
-}
-
-/*
- * lp forks while it is nominated: no child may keep the value that lp had for a moment. That moment
- * is so short that some runs see no fork in it.
- */
-static void play_children(unsigned int runs)
-{
-	unsigned int i;
-
-	scene_open(&scene, false, 1);
-	scene.lp_forks = FORKS;
-	daemon_start(enforce);
-	for (i = 1; i <= runs || (i <= SEEN_WITHIN && !daemon_status("counters.inherited")); i++) {
-		suite_run_begin("children", i);
-		daemon_require();
-		daemon_clear();
-		if (scene_play(&scene)) {
-			expect_family_dead();
-			scene_expect_others_unchanged(&scene);
+	for (i = 0; i < N_GROUPS; i++) {
+		for (c = groups[i].cases; c->name; c++) {
+			if (o->only && strcmp(o->only, c->name) && strcmp(o->only, groups[i].name))
+				continue;
+			if (!alone)
+				play(c->name, c->play, false, o->runs);
+			else if (c->alone)
+				play(c->name, c->alone, true, o->runs);
+			played++;
 		}
-		if (!suite_wait(children_clean, NULL, SUITE_STEP_MS))
-			suite_fail("a child of lp has kept the raised oom_score_adj");
-		if (suite_run_failed())
-			daemon_complain_events();
-		cgroup_set(SCENE_LP, "cgroup.kill", "1");
-		scene_clear(&scene);
-		suite_run_end();
 	}
-	printf("faults children: %lld were forked while lp was nominated, in %u runs\n",
-	       (long long)daemon_status("counters.inherited"), i - 1);
-	suite_run_begin("children, seen", 1);
-	if (daemon_status("counters.inherited") <= 0)
-		suite_fail("no child was forked while lp was nominated: nothing was shown");
-	suite_run_end();
-	daemon_stop();
-	scene_close(&scene);
+	return played;
 }
 
-/* ---- the responder --------------------------------------------------------------------------- */
-
-/* Stopped: one OOM waits in vain, the next does not wait at all; continued: as before. */
-static void play_stopped(unsigned int runs)
+/* The kernel alone first; cases that have nothing of their own for that share the plain scene. */
+static unsigned int play_groups(const struct suite_options *o)
 {
-	unsigned int i;
-	pid_t pid;
+	unsigned int played;
 
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin("stopped", i);
-		daemon_require();
-		pid = responder();
-		kill(pid, SIGSTOP);
-		expect_kernel("timeout");
-		scene_clear(&scene);
-		expect_kernel("no_responder");
-		if (abstained() && abstained()->wait_ns)
-			suite_fail("waited again for a responder that does not answer");
-		if (!daemon_status_flag("degraded"))
-			suite_fail("status does not say that enforcing is degraded");
-		scene_clear(&scene);
-		kill(pid, SIGCONT);
-		expect_enforced();
-		if (daemon_status_flag("degraded"))
-			suite_fail("status says degraded when it no longer is");
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
+	scene_open(&faults.scene, false, 1);
+	played = play_all(true, o);
+	if (played) {
+		play("the scene", faults_expect_hp, true, o->runs);
+		faults_start();
+		play_all(false, o);
+		daemon_stop();
+		printf("faults: of %u OOMs that lp was to die in, %u had no answer in time\n",
+		       faults.nominated, faults.overruns);
+		if (faults.overruns > 1 && faults.overruns * 4 > faults.nominated)
+			suite_fail("one in four is no exception");
 	}
-	daemon_stop();
-	scene_close(&scene);
-}
-
-static void play_killed(unsigned int runs)
-{
-	unsigned int i;
-	pid_t pid;
-
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin("killed", i);
-		daemon_require();
-		pid = responder();
-		kill(pid, SIGKILL);
-		if (!suite_wait(has_responder, &pid, SUITE_STEP_MS))
-			suite_fail("no other responder took over");
-		expect_enforced();
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	daemon_stop();
-	scene_close(&scene);
-}
-
-static void play_breaker(void)
-{
-	unsigned int i;
-	pid_t pid;
-
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
-	suite_run_begin("breaker", 1);
-	pid = responder();
-	for (i = 1; i <= TRIP_AFTER; i++) {
-		if (!daemon_status_flag("enforce"))
-			suite_fail("enforcing ended after %u failures", i - 1);
-		kill(pid, SIGSTOP);
-		expect_kernel("timeout");
-		scene_clear(&scene);
-		kill(pid, SIGCONT);
-	}
-	if (daemon_status_flag("enforce") || !daemon_status_flag("degraded"))
-		suite_fail("enforcing goes on after %d failures", TRIP_AFTER);
-	expect_kernel(NULL); /* watching only: nothing to abstain from */
-	if (suite_run_failed())
-		daemon_complain_events();
-	scene_clear(&scene);
-	suite_run_end();
-	daemon_stop();
-	scene_close(&scene);
-}
-
-/* ---- the trigger is the choice --------------------------------------------------------------- */
-
-static bool dead(void *w)
-{
-	return !worker_alive(w);
-}
-
-static void expect_signalled(struct worker *lp, struct worker *big, int64_t kills)
-{
-	const struct kmsg_kill *logged;
-	const struct event *e;
-
-	if (!suite_wait(dead, lp, SUITE_STEP_MS)) {
-		suite_fail("expected lp to be killed, it %s", worker_fate(lp));
-		return;
-	}
-	expect_told(OOMX_REC_FREED);
-	e = daemon_find(OOMX_REC_KILL, 0, worker_pid(lp));
-	if (!e || !e->signalled)
-		suite_fail("expected a \"kill\" of lp by oomx's own signal, got %s",
-			   e ? "the kernel's" : "none");
-	if (!worker_alive(big))
-		suite_fail("the bystander %s", worker_fate(big));
-	if (kmsg_kills(&logged) || cgroup_event(SCENE_CGROUP, "oom_kill") != kills)
-		suite_fail("expected the kernel to count and log no kill");
-}
-
-/* The responder is stopped, but the choice is the trigger itself: SIGKILL, and the OOM is over. */
-static void play_self(unsigned int runs)
-{
-	const struct worker_growth g = { .mib = SELF_GROW_MIB, .threads = 1 };
-	struct worker_spec spec = { .comm = "big", .cgroup = SCENE_H2,
-				    .anon_kib = SELF_BIG_MIB * 1024 };
-	struct worker_spec small = { .comm = "lp", .cgroup = SCENE_LP };
-	struct worker *big, *lp;
-	int64_t kills;
-	unsigned int i;
-	pid_t pid;
-
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
-	pid = responder();
-	kill(pid, SIGSTOP);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin("self", i);
-		daemon_require();
-		daemon_clear();
-		kmsg_clear();
-		big = worker_start(&spec);
-		lp = worker_start(&small);
-		worker_wait_ready(big);
-		worker_wait_ready(lp);
-		kills = cgroup_event(SCENE_CGROUP, "oom_kill");
-		worker_grow(lp, &g);
-		expect_signalled(lp, big, kills);
-		if (suite_run_failed())
-			daemon_complain_events();
-		worker_end(lp);
-		worker_end(big);
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	kill(pid, SIGCONT);
-	daemon_stop();
-	scene_close(&scene);
-}
-
-/* ---- scope ----------------------------------------------------------------------------------- */
-
-static void play_scope(bool inside, unsigned int runs)
-{
-	const char *const args[] = { "--enforce", "--policy", "priority", "--priority",
-				     SCENE_LP "=-100", "--scope",
-				     inside ? SCENE_CGROUP : SCENE_H2, NULL };
-	unsigned int i;
-
-	scene_open(&scene, false, 1);
-	daemon_start(args);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin(inside ? "in scope" : "out of scope", i);
-		daemon_require();
-		if (inside)
-			expect_enforced();
-		else
-			expect_kernel(NULL);
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	daemon_stop();
-	scene_close(&scene);
-}
-
-/* A daemon that is killed while its nominee is raised: `oomx stop` puts everything back. */
-static void play_crash(unsigned int runs)
-{
-	static const char *const stop[] = { "stop", NULL };
-	unsigned int i;
-	pid_t pid;
-
-	scene_open(&scene, false, 1);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin("crash", i);
-		daemon_start(enforce);
-		pid = responder();
-		kill(pid, SIGSTOP); /* nothing restores by itself */
-		daemon_kill();
-		if (scene_play(&scene)) {
-			scene_expect_victim(&scene, scene.hp);
-			if (command_run_oomx(stop)->exit)
-				suite_fail("oomx stop fails after a crash");
-			scene_expect_others_unchanged(&scene);
-		}
-		kill(pid, SIGCONT); /* it ends by itself */
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	scene_close(&scene);
-}
-
-static bool wanted(const struct suite_options *o, const char *name)
-{
-	return !o->only || !strcmp(o->only, name);
+	scene_close(&faults.scene);
+	return played;
 }
 
 int main(int argc, char **argv)
 {
 	struct suite_options o = { .runs = 5 };
+	unsigned int played;
 
 	suite_begin("faults", argc, argv, &o);
-	if (wanted(&o, "rival")) {
-		play_rival("rival, set by root", false, o.runs);
-		play_rival("rival, set by its owner", true, o.runs);
-	}
-	if (wanted(&o, "children"))
-		play_children(o.runs);
-	if (wanted(&o, "stopped"))
-		play_stopped(o.runs);
-	if (wanted(&o, "killed"))
-		play_killed(o.runs);
-	if (wanted(&o, "breaker"))
-		play_breaker();
-	if (wanted(&o, "self"))
-		play_self(o.runs);
-	if (wanted(&o, "scope")) {
-		play_scope(true, o.runs);
-		play_scope(false, o.runs);
-	}
-	if (wanted(&o, "crash"))
-		play_crash(o.runs);
+	faults.hook = o.hook;
+	bpf_count(&faults.at_rest);
+	played = faults_nominate(&o);
+	played += play_groups(&o);
+	if (!played)
+		suite_fatal("no case %s", o.only);
 	return suite_end();
 }

@@ -204,10 +204,11 @@ static bool others_unchanged(void *arg)
 {
 	struct others *o = arg;
 	struct cast *c = o->c;
-	pid_t dead[CAST_MAX * (2 + WORKER_SHARERS_MAX)];
+	pid_t dead[1 + CAST_MAX * (2 + WORKER_SHARERS_MAX)];
 	const uint32_t *pids;
 	unsigned int i, j, n = 0, sharers;
 
+	dead[n++] = c->dismissed;
 	for (i = 0; i < c->n; i++) {
 		if (!c->meant[i])
 			continue;
@@ -250,6 +251,14 @@ void cast_expect_dead(struct cast *c)
 		suite_fail("expected everybody else as before the OOM: %s", others.what);
 	if (suite_run_failed())
 		daemon_complain_events();
+}
+
+void cast_dismiss_last(struct cast *c)
+{
+	struct worker *w = c->players[--c->n];
+
+	c->dismissed = worker_pid(w);
+	worker_end(w);
 }
 
 void cast_close(struct cast *c)

@@ -19,6 +19,7 @@ struct cast {
 	struct worker *players[CAST_MAX];
 	bool meant[CAST_MAX]; /* to be killed */
 	struct worker *trigger;
+	pid_t dismissed;
 	struct proc_census before;
 	int64_t vmstat_before;
 };
@@ -46,6 +47,7 @@ bool cast_await(struct cast *c);
  */
 void cast_expect_dead(struct cast *c);
 
+void cast_dismiss_last(struct cast *c); /* ends the one added last, who no longer counts */
 void cast_close(struct cast *c); /* ends all of them */
 
 #endif

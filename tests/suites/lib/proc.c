@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,22 @@ void proc_census(struct proc_census *ret)
 			ret->n++;
 	}
 	closedir(dir);
+}
+
+void proc_census_leave_out(struct proc_census *c, const char *exe)
+{
+	char path[64], to[PATH_MAX];
+	unsigned int i, n = 0;
+	ssize_t len;
+
+	for (i = 0; i < c->n; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/exe", c->entries[i].pid);
+		len = readlink(path, to, sizeof(to) - 1);
+		to[len > 0 ? len : 0] = '\0';
+		if (strcmp(to, exe))
+			c->entries[n++] = c->entries[i];
+	}
+	c->n = n;
 }
 
 static bool excepted(pid_t pid, const pid_t *except, unsigned int n)

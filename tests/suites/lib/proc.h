@@ -49,6 +49,7 @@ struct proc_census {
 };
 
 void proc_census(struct proc_census *ret);
+void proc_census_leave_out(struct proc_census *c, const char *exe); /* those who run this file */
 
 /*
  * Is everybody of `before` still there with the same oom_score_adj, but for `except` (n_except

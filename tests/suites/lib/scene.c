@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lib/cgroup.h"
+#include "lib/command.h"
 #include "lib/kmsg.h"
 #include "lib/suite.h"
 
@@ -119,7 +120,7 @@ bool scene_play(struct scene *s)
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
-	s->lp = start("lp", SCENE_LP, 0, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
+	s->lp = start("lp", SCENE_LP, s->lp_adj, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
 	s->h2 = start_h2(s);
 	s->hp = start("hp", SCENE_HP, 0, 0);
 	worker_wait_ready(s->lp);
@@ -135,6 +136,8 @@ bool scene_play(struct scene *s)
 		g.mib = s->hp_mib ?: MEMCG_HP_MIB;
 	}
 	proc_census(&s->before);
+	if (s->oomx_ends)
+		proc_census_leave_out(&s->before, command_oomx());
 	s->oom_kill_before = cgroup_event(SCENE_CGROUP, "oom_kill");
 	s->vmstat_before = proc_vmstat("oom_kill");
 	kmsg_clear();

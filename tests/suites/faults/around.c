@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* around.c - what others have set, attached or protected, and victims that cannot die. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "faults/faults.h"
+#include "lib/cast.h"
+#include "lib/command.h"
+#include "lib/daemon.h"
+#include "lib/hang.h"
+#include "lib/kmsg.h"
+#include "lib/suite.h"
+#include "lib/testbpf.h"
+
+#define LOOK_MS 1500 /* a while in which somebody could be killed */
+
+/* ---- whom nobody may kill -------------------------------------------------------------------- */
+
+static void restart_with_policy(const char *name)
+{
+	const char *dir = getenv("OOMX_POLICIES");
+	char path[512];
+	const char *const args[] = { "--enforce", "--hook", faults.hook, "--policy", path, NULL };
+
+	snprintf(path, sizeof(path), "%s/%s.bpf.o", dir ? dir : "", name);
+	daemon_stop();
+	daemon_start(args);
+}
+
+static void play_policy_never(void)
+{
+	restart_with_policy("never");
+	faults_expect_hp();
+	daemon_stop();
+	faults_start();
+	faults_expect_lp();
+}
+
+/* Everybody has -1000: the kernel kills nobody, and the allocation is tried again and again. */
+static void play_all_protected(void)
+{
+	const struct worker_growth g = { .mib = 64, .threads = 1 };
+	struct worker_spec lp = { .comm = "lp", .cgroup = SCENE_LP, .adj = -1000,
+				  .anon_kib = 48 << 10 };
+	struct worker_spec hp = { .comm = "hp", .cgroup = SCENE_HP, .adj = -1000,
+				  .anon_kib = 48 << 10 };
+	static struct cast cast;
+	struct worker *trigger;
+
+	cast_open(&cast);
+	cast_add(&cast, &lp, false);
+	trigger = cast_add(&cast, &hp, false);
+	cast_ready(&cast);
+	worker_grow(trigger, &g);
+	suite_sleep(LOOK_MS);
+	if (worker_done(trigger))
+		suite_fail("memory was not short");
+	cast_expect_dead(&cast);
+	cast_close(&cast);
+}
+
+/* lp sleeps where SIGKILL does not wake it: only its memory can be had, the process stays. */
+static bool done(void *arg)
+{
+	return worker_done(arg) || !worker_alive(arg);
+}
+
+static void play_stuck(void)
+{
+	const struct worker_growth g = { .mib = 90, .threads = 1 };
+	/* the kernel alone would take lp for its value, oomx for its priority */
+	struct worker_spec lp = { .comm = "lp", .cgroup = SCENE_LP, .anon_kib = 32 << 10,
+				  .stuck_at = HANG_FILE, .adj = daemon_running() ? 0 : 999 };
+	struct worker_spec h2 = { .comm = "h2", .cgroup = SCENE_H2, .anon_kib = 24 << 10 };
+	struct worker_spec hp = { .comm = "hp", .cgroup = SCENE_HP };
+	static struct cast cast;
+	struct worker *victim, *trigger;
+
+	hang_open();
+	cast_open(&cast);
+	victim = cast_add(&cast, &lp, true);
+	cast_add(&cast, &h2, false);
+	trigger = cast_add(&cast, &hp, false);
+	cast_ready(&cast);
+	cast.trigger = trigger;
+	worker_grow(trigger, &g);
+	if (!suite_wait(done, trigger, SUITE_STEP_MS))
+		suite_fail("hp waits for the memory of one that cannot die: %s",
+			   worker_fate(trigger));
+	if (proc_state(worker_pid(victim)) != 'D')
+		suite_fail("lp is not stuck: it %s, in state %c", worker_fate(victim),
+			   proc_state(worker_pid(victim)));
+	hang_release();
+	if (cast_await(&cast))
+		cast_expect_dead(&cast);
+	cast_close(&cast);
+	cgroup_drain(SCENE_CGROUP, 8);
+}
+
+/* ---- what the administrator has set ---------------------------------------------------------- */
+
+static void sysctl_set(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	if (proc_write(path, value))
+		suite_fatal("%s cannot be set to %s: %s", path, value, strerror(errno));
+}
+
+/* The cgroups are made anew, so they have no priority any more. */
+static void reopen(bool global)
+{
+	static const char *const set[] = { "priority", "set", SCENE_LP, "-100", NULL };
+
+	scene_close(&faults.scene);
+	scene_open(&faults.scene, global, 1);
+	if (daemon_running() && command_run_oomx(set)->exit)
+		suite_fail("lp's priority cannot be set");
+}
+
+/*
+ * Where the machine is out of memory the trigger dies then, whoever that is, and oomx says that it
+ * stood back. Neither setting is about a memcg's limit (mm/oom_kill.c, 6.1 to 7.3): there it decides
+ * as ever, and nobody panics.
+ */
+static void play_allocating_task(void)
+{
+	bool enforcing = daemon_running();
+
+	reopen(true);
+	sysctl_set("vm/oom_kill_allocating_task", "1");
+	faults_expect_hp();
+	if (enforcing && !daemon_count(OOMX_REC_ABSTAIN))
+		suite_fail("no \"abstain\" says why lp was not killed");
+	reopen(false);
+	sysctl_set("vm/panic_on_oom", "1");
+	if (enforcing)
+		faults_expect_lp();
+	else
+		faults_expect_hp();
+	sysctl_set("vm/panic_on_oom", "0");
+	sysctl_set("vm/oom_kill_allocating_task", "0");
+}
+
+/* Who asks the kernel for an OOM kill by hand gets the kernel's choice. */
+static void play_sysrq(void)
+{
+	struct worker_spec lp = { .comm = "lp", .cgroup = SCENE_LP, .anon_kib = 8 << 10 };
+	struct worker_spec hp = { .comm = "hp", .cgroup = SCENE_HP, .anon_kib = 64 << 10 };
+	static struct cast cast;
+
+	cast_open(&cast);
+	cast_add(&cast, &lp, false);
+	cast_add(&cast, &hp, true);
+	cast_ready(&cast);
+	if (proc_write("/proc/sysrq-trigger", "f"))
+		suite_fail("sysrq-f: %s", strerror(errno));
+	if (cast_await(&cast))
+		cast_expect_dead(&cast);
+	cast_close(&cast);
+	cgroup_drain(SCENE_CGROUP, 8);
+}
+
+/* Without ftrace the kernel calls no program of ours: then it decides alone, and again with it. */
+static void play_ftrace_off(void)
+{
+	sysctl_set("kernel/ftrace_enabled", "0");
+	faults_expect_either();
+	sysctl_set("kernel/ftrace_enabled", "1");
+	faults_expect_lp();
+}
+
+/* ---- who else is there ----------------------------------------------------------------------- */
+
+static void play_neighbour(void)
+{
+	static const char *const programs[] = { "n_memcg",  "n_enter",	"n_leave",
+						"n_chosen", "n_marked", "n_gone" };
+	struct bpf_link *links[sizeof(programs) / sizeof(programs[0])];
+	struct bpf_object *obj = testbpf_load("neighbour", NULL);
+	__u32 zero = 0;
+	__u64 calls = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		links[i] = testbpf_attach(obj, programs[i]);
+	faults_expect_lp();
+	/* attached in the other order, too */
+	daemon_stop();
+	faults_start();
+	faults_expect_lp();
+	testbpf_get(obj, "neighbour_calls", &zero, &calls);
+	if (!calls)
+		suite_fail("the neighbour was never called");
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		bpf_link__destroy(links[i]);
+	bpf_object__close(obj);
+	faults_expect_lp();
+}
+
+const struct fault_case faults_around[] = {
+	{ "policy_never", play_policy_never, NULL },
+	{ "all_protected", play_all_protected, play_all_protected },
+	{ "stuck", play_stuck, play_stuck },
+	{ "allocating_task", play_allocating_task, play_allocating_task },
+	{ "sysrq", play_sysrq, play_sysrq },
+	{ "ftrace_off", play_ftrace_off, NULL },
+	{ "neighbour", play_neighbour, NULL },
+	{ NULL, NULL, NULL },
+};

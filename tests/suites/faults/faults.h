@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * faults.h - what suite_faults is made of: cases in which something is broken, full, stopped, set
+ * or attached while oomx enforces. Whoever then dies, it is one of the two that oomx or the kernel
+ * would choose, one process, and with an end; everybody else keeps his oom_score_adj; and the next
+ * OOM after the repair is oomx's again.
+ */
+#ifndef SUITE_FAULTS_H
+#define SUITE_FAULTS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "lib/bpfcount.h"
+#include "lib/scene.h"
+#include "lib/suite.h"
+
+struct fault_case {
+	const char *name;
+	void (*play)(void);
+	/* Without oomx, for comparison, in the same guest; NULL: the scene as it is. */
+	void (*alone)(void);
+};
+
+extern const struct fault_case faults_broken[], faults_full[], faults_around[]; /* up to no name */
+
+struct faults {
+	struct scene scene; /* open, a memcg's */
+	const char *hook;
+	struct bpf_count at_rest; /* with no oomx */
+	unsigned int nominated, overruns; /* OOMs that lp was to die in; hp did instead */
+};
+extern struct faults faults;
+
+void faults_start(void); /* oomx, lp having the lowest priority */
+pid_t faults_responder(void);
+void faults_await_other_responder(pid_t than);
+
+/* One OOM of the scene each. lp: or hp, where an event says that nobody answered in time. */
+void faults_expect_lp(void);
+void faults_expect_hp(void);
+void faults_expect_either(void);
+/* Of one that has been played: a has died, or else b; NULL: nobody. */
+void faults_expect_one_of(struct worker *a, struct worker *b);
+/* The same for lp. */
+void faults_expect_played_lp(void);
+
+/* Cases with names and counts of their own (nominate.c); how many were played. */
+unsigned int faults_nominate(const struct suite_options *o);
+
+#endif
