@@ -162,6 +162,7 @@ acceptance: ready
 bench: ready
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite bench --runs '$(RUNS)'
+	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite latency --runs '$(RUNS)'
 
 run: ready
 	$(Q)$(MAKE) --no-print-directory all
