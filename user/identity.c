@@ -15,8 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <oomx/abi.h>
+
 #include "cleanup.h"
 #include "identity.h"
+#include "parse.h"
 
 #define HEX_ID_LEN 64
 
@@ -34,7 +37,7 @@ struct walk {
 	bool owns;	    /* this component is one */
 };
 
-/* ---- pieces of text ------------------------------------------------------------------------- */
+/* ---- pieces of text -------------------------------------------------------------------------- */
 
 static struct span span(const char *s)
 {
@@ -456,6 +459,19 @@ const char *ox_identity_label(const struct ox_identity *id, const char *key)
 		if (!strcmp(id->labels[i].key, key))
 			return id->labels[i].value;
 	return NULL;
+}
+
+int ox_identity_priority(const struct ox_identity *id, __s32 lowest, __s32 highest, __s32 *ret)
+{
+	const char *text = ox_identity_label(id, OX_LABEL_PRIORITY);
+	__s32 n;
+
+	if (!text)
+		return -ENODATA;
+	if (ox_parse_s32(text, OOMX_PRIO_MIN, OOMX_PRIO_MAX, &n))
+		return -EINVAL;
+	*ret = n < lowest ? lowest : n > highest ? highest : n;
+	return 0;
 }
 
 void ox_identity_done(struct ox_identity *id)

@@ -14,6 +14,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <linux/types.h>
+
+#define OX_LABEL_PRIORITY "oomx.priority"
 
 struct ox_label {
 	char *key;
@@ -64,6 +67,14 @@ int ox_identity_resolve_at(const char *root, struct ox_identity *id);
 
 /* NULL: no such label */
 const char *ox_identity_label(const struct ox_identity *id, const char *key);
+
+/*
+ * The priority that the container asks for by its label or annotation OX_LABEL_PRIORITY, brought
+ * into the band that the operator allows it (lowest <= highest): it can make itself cheaper, never
+ * safer than that. 0; -ENODATA: it asks for none; -EINVAL: for something that is no number from
+ * OOMX_PRIO_MIN to OOMX_PRIO_MAX. *ret is untouched on failure.
+ */
+int ox_identity_priority(const struct ox_identity *id, __s32 lowest, __s32 highest, __s32 *ret);
 
 /* Frees what it holds and clears it. */
 void ox_identity_done(struct ox_identity *id);

@@ -67,14 +67,20 @@ static int add_labels(struct ox_identity *id, const json_t *labels)
 	return 0;
 }
 
-/* CRI-O keeps the labels of a container as a document in an annotation. */
+/* CRI-O keeps a container's labels, and its pod's annotations, as documents in annotations. */
 static int add_nested_labels(struct ox_identity *id)
 {
-	const char *text = ox_identity_label(id, "io.kubernetes.cri-o.Labels");
-	json_t *labels = text ? json_loads(text, 0, NULL) : NULL;
-	int err = add_labels(id, labels);
+	static const char *const keys[] = { "io.kubernetes.cri-o.Labels",
+					    "io.kubernetes.cri-o.Annotations" };
+	int err = 0;
 
-	json_decref(labels);
+	for (size_t i = 0; i < 2 && !err; i++) {
+		const char *text = ox_identity_label(id, keys[i]);
+		json_t *labels = text ? json_loads(text, 0, NULL) : NULL;
+
+		err = add_labels(id, labels);
+		json_decref(labels);
+	}
 	return err;
 }
 

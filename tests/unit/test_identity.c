@@ -468,6 +468,37 @@ static void labels(void **state)
 	assert_null(ox_identity_label(&id, ""));
 }
 
+static void priorities(void **state)
+{
+	static const struct {
+		const char *label;
+		__s32 lowest, highest, priority;
+		int err;
+	} row[] = {
+		{ "5", -100, 100, 5, 0 },	  { "-1000", -1000, 1000, -1000, 0 },
+		{ "100", -100, 100, 100, 0 },	  { "101", -100, 100, 100, 0 },
+		{ "1000", -1000, -10, -10, 0 },	  { "-11", -1000, -10, -11, 0 },
+		{ "-101", -100, 100, -100, 0 },	  { "7", 3, 3, 3, 0 },
+		{ "1001", -1000, 1000, 42, -EINVAL }, { "-1001", -1000, 1000, 42, -EINVAL },
+		{ "", -100, 100, 42, -EINVAL },	  { "x", -100, 100, 42, -EINVAL },
+		{ "5 ", -100, 100, 42, -EINVAL }, { "5\n", -100, 100, 42, -EINVAL },
+		{ "99999999999", -100, 100, 42, -EINVAL }, { "0x5", -100, 100, 42, -EINVAL },
+		{ NULL, -100, 100, 42, -ENODATA },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		char key[] = OX_LABEL_PRIORITY;
+		struct ox_label l = { key, (char *)row[i].label };
+		struct ox_identity id = { .labels = &l, .n_labels = row[i].label ? 1 : 0 };
+		__s32 got = 42;
+
+		if (ox_identity_priority(&id, row[i].lowest, row[i].highest, &got) != row[i].err ||
+		    got != row[i].priority)
+			fail_msg("row %zu: %d", i, got);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -480,6 +511,7 @@ int main(void)
 		cmocka_unit_test(system_containers),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(labels),
+		cmocka_unit_test(priorities),
 	};
 
 	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);

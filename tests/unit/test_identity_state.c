@@ -216,7 +216,8 @@ static void crio(void **state)
 	    "\"shop\",\"io.kubernetes.container.name\":\"main\",\"io.kubernetes.cri-o.ImageName\":"
 	    "\"quay.io/api:2\",\"io.kubernetes.cri-o.Name\":\"k8s_main_api-0\","
 	    "\"io.kubernetes.cri-o.ContainerType\":\"container\",\"io.kubernetes.cri-o.Labels\":"
-	    "\"{\\\"app\\\":\\\"api\\\"}\"},\"linux\":{\"cgroupsPath\":\"kubepods-pod" UID_
+	    "\"{\\\"app\\\":\\\"api\\\"}\",\"io.kubernetes.cri-o.Annotations\":"
+	    "\"{\\\"oomx.priority\\\":\\\"-50\\\"}\"},\"linux\":{\"cgroupsPath\":\"kubepods-pod" UID_
 	    ".slice:crio:" A "\"}}");
 	assert_int_equal(resolve(cgroup, &id), 0);
 	same(id.pod, "api-0");
@@ -226,6 +227,7 @@ static void crio(void **state)
 	same(id.name, "k8s_main_api-0");
 	same(id.pod_uid, UID);
 	same(ox_identity_label(&id, "app"), "api");
+	same(ox_identity_label(&id, "oomx.priority"), "-50");
 	ox_identity_done(&id);
 	/* whoever's it is by its path: its state tells */
 	put(CRIO_BUNDLE, "{\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"container\"}}");
