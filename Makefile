@@ -16,7 +16,7 @@ msg = @$(if $(V),true,printf '  %-8s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))')
 
 # Found by scripts/detect.sh, with minimum versions and a clear message. Goals that build nothing
 # themselves do without: some of them install what is missing first.
-INDIRECT := help clean deps ready run test test-vm test-bpf acceptance bench lint
+INDIRECT := help clean deps ready run test test-vm test-bpf acceptance bench lint kmod
 ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 $(O)/config.mk: scripts/detect.sh Makefile
 	@mkdir -p $(O)
@@ -62,6 +62,7 @@ help:
 	@echo 'make test-vm      suites in a guest: KERNEL=7.2 [SUITE=choose] [RUNS=n]'
 	@echo 'make acceptance   the full counts on every kernel; writes docs/acceptance.md'
 	@echo 'make bench        ratios, side by side, in a guest'
+	@echo 'make kmod         the kernel module, for a kernel of the rig: KERNEL=7.2'
 	@echo 'make lint         formatting, static analysis, house rules'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean'
@@ -168,6 +169,10 @@ run: ready
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/vm/vm --kernel $(KERNEL) --mem 512M --smp 2 --timeout 900 -- $(abspath $(O)/oomx) demo
 
+# As root: the compiler of the kernel's own Debian release is entered by chroot. See kmod/README.md.
+kmod:
+	$(Q)tests/vm/kmod --kernel '$(KERNEL)' --out $(O)/kmod
+
 lint:
 	$(Q)scripts/lint
 
@@ -182,6 +187,6 @@ clean:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: all help deps run test unit unit-programs test-bpf test-vm acceptance bench lint install clean
+.PHONY: all help deps run test unit unit-programs test-bpf test-vm acceptance bench lint kmod install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

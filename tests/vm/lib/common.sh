@@ -7,6 +7,10 @@
 # The Debian series a guest can run.
 KERNELS=(6.1 6.12 7.2 7.3)
 
+# Those for which the kernel module can be built (kmod/).
+# shellcheck disable=SC2034 # used by fetch
+HEADERS=(6.12 7.2 7.3)
+
 # QEMU 7.2's TCG corrupts guests (random double faults in cmpxchg16b); 10 does not.
 QEMU_MIN=10
 
@@ -31,6 +35,21 @@ known_kernel() {
 	return 1
 }
 
+# Is it kernel-VERSION or headers-VERSION of one that there is?
+known_item() {
+	local k
+	case $1 in
+	kernel-*) known_kernel "${1#kernel-}" ;;
+	headers-*)
+		for k in "${HEADERS[@]}"; do
+			[ "$k" != "${1#headers-}" ] || return 0
+		done
+		return 1
+		;;
+	*) return 1 ;;
+	esac
+}
+
 # True if the system's own QEMU is new enough.
 system_qemu_ok() {
 	local v
@@ -39,13 +58,14 @@ system_qemu_ok() {
 	[ "${v:-0}" -ge "$QEMU_MIN" ]
 }
 
-# have_item CACHE ITEM: ITEM is qemu, virtiofsd or kernel-VERSION. An item is
+# have_item CACHE ITEM: ITEM is qemu, virtiofsd, kernel-VERSION or headers-VERSION. An item is
 # renamed into place when complete, so that its directory is proof enough.
 have_item() {
 	case $2 in
 	qemu) [ -x "$1/qemu/usr/bin/qemu-system-x86_64" ] || system_qemu_ok ;;
 	virtiofsd) virtiofsd_path "$1" >/dev/null ;;
 	kernel-*) [ -s "$1/$2/vmlinuz" ] ;;
+	headers-*) [ -s "$1/$2/release" ] && cmp -s "$1/$2/release" "$1/kernel-${2#headers-}/release" ;;
 	*) return 1 ;;
 	esac
 }
