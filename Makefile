@@ -24,7 +24,7 @@ $(O)/config.mk: scripts/detect.sh Makefile
 -include $(O)/config.mk
 endif
 
-HOOKS := observe nominate
+HOOKS := observe nominate struct_ops
 POLICIES := kernel priority
 PROBES := calibrate score selftest cgroups
 BPF_OBJS := $(HOOKS:%=$(O)/bpf/hooks/%.bpf.o) $(POLICIES:%=$(O)/bpf/policies/%.bpf.o) \
@@ -46,7 +46,7 @@ OX_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -DOX_VERSION='"$(VERSION)"' -Ibpf/
 	     $(LIBS_CFLAGS)
 # -Wno-unused-function: headers hold sub-programs that not every object calls
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
-	      -Wtype-limits -Wno-unused-parameter -Wno-unused-function -Ivmlinux -Ibpf/include \
+	      -Wtype-limits -Wno-unused-parameter -Wno-unused-function -Ivmlinux -Ibpf/include -Ikmod \
 	      -idirafter /usr/include/$(shell uname -m)-linux-gnu
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "policy.h"
 #include "record.h"
+#include "struct_ops.h"
 
 static const char usage[] =
 	"Usage: oomx doctor [--json]\n"
@@ -30,8 +31,10 @@ static const char usage[] =
 struct verdict {
 	bool observe;
 	bool nominate;
+	bool struct_ops;
 	char not_observe[OX_CHECK_LEN]; /* why not */
 	char not_nominate[OX_CHECK_LEN];
+	char not_struct_ops[OX_CHECK_LEN];
 	bool sysctls; /* can be read */
 };
 
@@ -45,6 +48,8 @@ static int attach(struct ox_engine *e, char *why, size_t size)
 	int err;
 
 	bpf_object__for_each_program(prog, e->obj) {
+		if (ox_engine_is_asked(prog))
+			continue;
 		ox_bpflog_clear();
 		if (e->n_links == OX_ENGINE_LINKS)
 			return -E2BIG;
@@ -66,7 +71,8 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 		     __u32 rss_mode, char why[OX_CHECK_LEN])
 {
 	static const char *const names[] = { [OOMX_HOOK_OBSERVE] = "hook observe",
-					     [OOMX_HOOK_NOMINATE] = "hook nominate" };
+					     [OOMX_HOOK_NOMINATE] = "hook nominate",
+					     [OOMX_HOOK_STRUCT_OPS] = "hook struct_ops" };
 	struct ox_engine e = {};
 	unsigned int n;
 	int err = ox_engine_load(&e, hook, policy, rss_mode, /* beside= */ false);
@@ -86,6 +92,18 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 		(void)ox_check_add(c, names[hook], OX_CHECK_OK,
 				   "%u programs loaded, attached and detached", n);
 	return !err;
+}
+
+/* Nothing is missing where there is no module: it is the better one of two ways. */
+static bool try_struct_ops(struct ox_checks *c, const struct ox_policy *policy, __u32 rss_mode,
+			   char why[OX_CHECK_LEN])
+{
+	if (!ox_struct_ops_offered(why, OX_CHECK_LEN))
+		return try_hook(c, OOMX_HOOK_STRUCT_OPS, policy, rss_mode, why);
+	ox_check_cure(ox_check_add(c, "hook struct_ops", OX_CHECK_WARN, "not to be had: %s", why),
+		      "where modules are allowed, build and load it, kmod/README.md: it is exact, "
+		      "and waits for nobody");
+	return false;
 }
 
 static void check_hooks(struct ox_checks *c, struct verdict *v)
@@ -112,17 +130,20 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 		return;
 	}
 	v->observe = try_hook(c, OOMX_HOOK_OBSERVE, &policy, rss_mode, v->not_observe);
+	v->struct_ops = try_struct_ops(c, &policy, rss_mode, v->not_struct_ops);
 	v->nominate = try_hook(c, OOMX_HOOK_NOMINATE, &policy, rss_mode, v->not_nominate);
 	ox_policy_done(&policy);
 	(void)ox_check_add(c, "memory.events", OX_CHECK_OK,
-			   "oom_kill counts as always: with both hooks the kernel itself kills");
+			   "oom_kill counts as always: with every hook the kernel itself kills");
 }
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
 static const char *for_enforcing(const struct verdict *v)
 {
-	return v->nominate && v->sysctls ? "nominate" : NULL;
+	if (!v->sysctls)
+		return NULL;
+	return v->struct_ops ? "struct_ops" : v->nominate ? "nominate" : NULL;
 }
 
 static const char *for_watching(const struct verdict *v)
@@ -157,8 +178,8 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 					ox_check_state_name(c->check[i].state), "found",
 					text_or_null(c->check[i].found), "cure",
 					text_or_null(c->check[i].cure)));
-	o = json_pack("{s:o, s:{s:b, s:b}, s:o, s:o, s:o}", "checks", list, "hooks", "observe",
-		      v->observe, "nominate", v->nominate, "enforce",
+	o = json_pack("{s:o, s:{s:b, s:b, s:b}, s:o, s:o, s:o}", "checks", list, "hooks", "observe",
+		      v->observe, "nominate", v->nominate, "struct_ops", v->struct_ops, "enforce",
 		      text_or_null(for_enforcing(v)), "watch", text_or_null(for_watching(v)),
 		      "why_not", text_or_null(!v->observe ? v->not_observe :
 					      for_enforcing(v) ? NULL : not_enforcing_because(v)));
@@ -184,6 +205,8 @@ static int print_text(const struct ox_checks *c, const struct verdict *v)
 	}
 	printf("\nhook that would be used: %s for --enforce, %s otherwise",
 	       for_enforcing(v) ?: "none", for_watching(v) ?: "none");
+	if (for_enforcing(v) && !v->struct_ops)
+		printf("; not struct_ops, because %s", v->not_struct_ops);
 	if (!for_enforcing(v))
 		printf("; not nominate, because %s", not_enforcing_because(v));
 	if (!v->observe)
@@ -214,7 +237,9 @@ static void judge(const struct ox_checks *c, struct verdict *v)
 		(void)snprintf(v->not_observe, OX_CHECK_LEN, "there is no BPF file system");
 	if (v->nominate)
 		(void)snprintf(v->not_nominate, OX_CHECK_LEN, "there is no BPF file system");
-	v->observe = v->nominate = false;
+	if (v->struct_ops)
+		(void)snprintf(v->not_struct_ops, OX_CHECK_LEN, "there is no BPF file system");
+	v->observe = v->nominate = v->struct_ops = false;
 }
 
 int ox_cmd_doctor(int argc, char **argv)

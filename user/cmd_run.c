@@ -28,6 +28,7 @@
 #include "replace.h"
 #include "responder.h"
 #include "selftest.h"
+#include "struct_ops.h"
 #include "sysctl.h"
 
 #define PRIORITIES_MAX 256
@@ -42,7 +43,7 @@ static const char usage[] =
 	"with --enforce, makes that choice the kernel's. Runs until it is stopped.\n"
 	"\n"
 	"      --policy NAME|FILE    kernel, priority, or an object file (priority)\n"
-	"      --hook HOOK           auto, observe or nominate (auto)\n"
+	"      --hook HOOK           auto, observe, nominate or struct_ops (auto)\n"
 	"      --enforce             decide, not only watch\n"
 	"      --priority CGROUP=N   priority of a cgroup and all below it, -1000..1000;\n"
 	"                            the lowest dies first; may be repeated\n"
@@ -91,7 +92,8 @@ static int parse_hook(const char *s, __u32 *ret)
 		const char *name;
 		__u32 hook;
 	} hooks[] = { { "auto", 0 }, { "observe", OOMX_HOOK_OBSERVE },
-		      { "nominate", OOMX_HOOK_NOMINATE } };
+		      { "nominate", OOMX_HOOK_NOMINATE },
+		      { "struct_ops", OOMX_HOOK_STRUCT_OPS } };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
@@ -100,7 +102,24 @@ static int parse_hook(const char *s, __u32 *ret)
 			return 0;
 		}
 	}
-	return ox_err_r(-EINVAL, "run: no hook '%s': there are auto, observe, nominate", s);
+	return ox_err_r(-EINVAL, "run: no hook '%s': there are auto, observe, nominate, "
+				 "struct_ops", s);
+}
+
+/* The best hook that there is, or the one that was asked for, if it is there. Logs. */
+static int find_hook(struct options *o)
+{
+	char why[128];
+	bool offered = !ox_struct_ops_offered(why, sizeof(why));
+
+	if (!o->hook && !o->enforce)
+		o->hook = OOMX_HOOK_OBSERVE;
+	else if (!o->hook)
+		o->hook = offered ? OOMX_HOOK_STRUCT_OPS : OOMX_HOOK_NOMINATE;
+	if (o->hook != OOMX_HOOK_STRUCT_OPS || offered)
+		return 0;
+	return ox_err_r(-ENOTSUP, "no hook struct_ops here: %s; where it is installed, 'modprobe "
+				  "oomx' loads it (kmod/README.md)", why);
 }
 
 static int add_priority(struct options *o, const char *arg)
@@ -129,7 +148,7 @@ static int add_scope(struct options *o, const char *arg)
 static int check_options(const struct options *o)
 {
 	if (o->enforce && o->hook == OOMX_HOOK_OBSERVE)
-		return ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook nominate");
+		return ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook auto");
 	if (o->n_scopes && !o->enforce)
 		return ox_err_r(-EINVAL, "run: --scope says where to enforce: it needs --enforce");
 	return 0;
@@ -186,8 +205,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 		err = ox_err_r(-EINVAL, "run: what is '%s'? See --help", argv[optind]);
 	if (!err)
 		err = check_options(o);
-	if (!o->hook)
-		o->hook = o->enforce ? OOMX_HOOK_NOMINATE : OOMX_HOOK_OBSERVE;
 	return err ? OX_EXIT_USAGE : -1;
 }
 
@@ -361,6 +378,14 @@ static int start_responders(struct run *r)
 	return err ?: watch_fd(r, r->demoter.pidfd);
 }
 
+static int start_enforcing(struct run *r, bool beside)
+{
+	if (r->opt.hook == OOMX_HOOK_NOMINATE)
+		return start_responders(r);
+	ox_engine_arm(&r->engine, 0, 0);
+	return ox_struct_ops_attach(&r->engine, beside);
+}
+
 static int protect_self(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -375,8 +400,10 @@ static int prepare(struct run *r, bool beside)
 {
 	__u32 rss_mode = 0;
 	bool hides = false;
-	int err = r->opt.enforce ? ox_sysctl_check() : 0;
+	int err = find_hook(&r->opt);
 
+	if (!err && r->opt.enforce)
+		err = ox_sysctl_check();
 	if (!err)
 		err = ox_calibrate(&rss_mode);
 	if (!err)
@@ -394,11 +421,11 @@ static int prepare(struct run *r, bool beside)
 	return err ?: set_up_loop(r);
 }
 
-static int attach(struct run *r)
+static int attach(struct run *r, bool beside)
 {
 	int err = ox_engine_attach(&r->engine);
 
-	return err || !r->opt.enforce ? err : start_responders(r);
+	return err || !r->opt.enforce ? err : start_enforcing(r, beside);
 }
 
 static int set_up(struct run *r)
@@ -417,7 +444,7 @@ static int set_up(struct run *r)
 	if (!err && !other)
 		err = publish(r);
 	if (!err)
-		err = attach(r);
+		err = attach(r, other);
 	if (!err && other)
 		err = set_priorities(r, false);
 	if (!err && other)

@@ -175,8 +175,8 @@ static bool enforcing(const struct status *s)
 static bool degraded(const struct status *s)
 {
 	return (s->config.flags & OOMX_CFG_ASKED) &&
-	       (!enforcing(s) || !s->config.responder_pid ||
-		(s->config.flags & OOMX_CFG_STALLED));
+	       (!enforcing(s) || (s->config.flags & OOMX_CFG_STALLED) ||
+		(s->config.hook == OOMX_HOOK_NOMINATE && !s->config.responder_pid));
 }
 
 /* Why it is degraded */

@@ -50,6 +50,11 @@ static const struct {
 /* OOMs of one domain hold oom_lock, which all others wait for, for at most half of the time. */
 #define HOLD_WINDOW_NS 2000000000ULL
 #define HOLD_BUDGET_NS (HOLD_WINDOW_NS / 2)
+/*
+ * A choice takes some 0.2 us for each process. A policy's function ends, but may be a thousand
+ * times as slow; then it is not asked for ever.
+ */
+#define RANK_NS 1000000000ULL
 
 const char *ox_rss_mode_name(__u32 mode)
 {
@@ -125,6 +130,7 @@ static void configure(struct ox_engine *e, const struct ox_policy *policy, __u32
 	c->inflight_ns = INFLIGHT_NS;
 	c->hold_budget_ns = HOLD_BUDGET_NS;
 	c->hold_window_ns = HOLD_WINDOW_NS;
+	c->rank_ns = RANK_NS;
 	c->policy_hash = policy->hash;
 	memcpy(c->policy, policy->name, sizeof(c->policy) - 1);
 	memcpy(c->version, OX_VERSION, strlen(OX_VERSION));
@@ -177,6 +183,13 @@ static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool
 	return 0;
 }
 
+static struct ox_blob object_of(__u32 hook)
+{
+	if (hook == OOMX_HOOK_STRUCT_OPS)
+		return OX_BLOB(struct_ops);
+	return hook == OOMX_HOOK_NOMINATE ? OX_BLOB(nominate) : OX_BLOB(observe);
+}
+
 int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *policy, __u32 rss_mode,
 		   bool beside)
 {
@@ -184,8 +197,7 @@ int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *poli
 	int err;
 
 	*e = (struct ox_engine){ .hook = hook };
-	err = ox_policy_link(policy, hook == OOMX_HOOK_NOMINATE ? OX_BLOB(nominate) :
-								  OX_BLOB(observe), &image);
+	err = ox_policy_link(policy, object_of(hook), &image);
 	if (err)
 		return err;
 	e->image = (void *)image.data;
@@ -227,6 +239,11 @@ bool ox_engine_others_busy(const struct ox_engine *e)
 	return latched && latched != e->config->generation;
 }
 
+bool ox_engine_is_asked(const struct bpf_program *prog)
+{
+	return bpf_program__type(prog) == BPF_PROG_TYPE_STRUCT_OPS;
+}
+
 int ox_engine_attach(struct ox_engine *e)
 {
 	struct bpf_program *prog;
@@ -234,6 +251,8 @@ int ox_engine_attach(struct ox_engine *e)
 	int err;
 
 	bpf_object__for_each_program(prog, e->obj) {
+		if (ox_engine_is_asked(prog))
+			continue;
 		ox_bpflog_clear();
 		if (e->n_links == OX_ENGINE_LINKS)
 			return ox_err_r(-E2BIG, "more programs than room for them");
@@ -347,6 +366,8 @@ void ox_engine_done(struct ox_engine *e)
 	char path[128];
 	unsigned int i;
 
+	if (e->adopted)
+		(void)close(e->adopted);
 	while (e->n_links)
 		bpf_link__destroy(e->links[--e->n_links]);
 	for (i = 0; e->pinned && i < N_PINNED; i++) {

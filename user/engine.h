@@ -24,6 +24,7 @@ struct ox_engine {
 	const struct oomx_stats *stats;
 	struct oomx_turn *turn; /* likewise; shared with an oomx that is being replaced */
 	__u32 hook;
+	int adopted; /* link of another oomx that this one's program took the place of; 0: none */
 	bool pinned;
 };
 
@@ -48,6 +49,9 @@ bool ox_engine_others_busy(const struct ox_engine *e);
 /* Attaches every program; all or none. Logs the one that this kernel refuses. */
 int ox_engine_attach(struct ox_engine *e);
 
+/* It is not attached by itself: the kernel module calls it once its struct_ops map is. */
+bool ox_engine_is_asked(const struct bpf_program *prog);
+
 /* Pins the maps below OX_PIN_DIR, for `oomx priority`, `status`, and `stop` after a crash. */
 int ox_engine_pin(struct ox_engine *e);
 
@@ -57,7 +61,10 @@ void ox_engine_scan_hides(struct ox_engine *e, bool hides);
 /* Enforcing is for this cgroup and all below it, and others that were named before. Logs. */
 int ox_engine_scope(struct ox_engine *e, const char *cgroup);
 
-/* From now on the policy's choices are enforced, by the processes with these ids. */
+/*
+ * From now on the policy's choices are enforced: with nominate, by the processes with these ids;
+ * with struct_ops (0, 0), by the kernel module (struct_ops.h).
+ */
 void ox_engine_arm(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid);
 /* Back to watching. */
 void ox_engine_disarm(struct ox_engine *e);

@@ -12,6 +12,7 @@ ox_obj_\name\()_end:
 	.section .rodata
 	object observe, hooks/observe.bpf.o
 	object nominate, hooks/nominate.bpf.o
+	object struct_ops, hooks/struct_ops.bpf.o
 	object kernel, policies/kernel.bpf.o
 	object priority, policies/priority.bpf.o
 	object calibrate, probe/calibrate.bpf.o

@@ -7,6 +7,7 @@
 
 OX_OBJECT(observe);
 OX_OBJECT(nominate);
+OX_OBJECT(struct_ops);
 OX_OBJECT(kernel);
 OX_OBJECT(priority);
 OX_OBJECT(calibrate);

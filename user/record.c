@@ -49,8 +49,9 @@ _Static_assert(ARRAY_SIZE(type_name) == OOMX_REC_MAX, "a record type is missing"
 static const char *const hook_name[] = {
 	[OOMX_HOOK_OBSERVE] = "observe",
 	[OOMX_HOOK_NOMINATE] = "nominate",
+	[OOMX_HOOK_STRUCT_OPS] = "struct_ops",
 };
-_Static_assert(ARRAY_SIZE(hook_name) == OOMX_HOOK_NOMINATE + 1, "a hook is missing");
+_Static_assert(ARRAY_SIZE(hook_name) == OOMX_HOOK_STRUCT_OPS + 1, "a hook is missing");
 
 static const char *const constraint_name[] = {
 	[OOMX_CONSTRAINT_NONE] = "none",
@@ -73,6 +74,7 @@ static const char *const abstain_name[] = {
 	[OOMX_ABSTAIN_BUDGET] = "budget",
 	[OOMX_ABSTAIN_WORKER] = "worker",
 	[OOMX_ABSTAIN_BREAKER] = "breaker",
+	[OOMX_ABSTAIN_SLOW] = "slow",
 };
 _Static_assert(ARRAY_SIZE(abstain_name) == OOMX_ABSTAIN_MAX, "a reason is missing");
 
@@ -86,12 +88,13 @@ static const char *const abstain_text[] = {
 	[OOMX_ABSTAIN_SYSCTL] = "vm.panic_on_oom or vm.oom_kill_allocating_task is in force",
 	[OOMX_ABSTAIN_WALK] = "the task list could not be walked to its end",
 	[OOMX_ABSTAIN_DISOBEYED] =
-		"the kernel chose another, although its oom_score_adj was raised in time",
+		"the kernel chose another, although it was told in time",
 	[OOMX_ABSTAIN_OVERTAKEN] =
 		"an earlier victim was given up on only after the choice was due",
 	[OOMX_ABSTAIN_BUDGET] = "the OOMs of this domain have held up the others long enough",
 	[OOMX_ABSTAIN_WORKER] = "the trigger is a kernel thread, which must not wait",
 	[OOMX_ABSTAIN_BREAKER] = "enforcing failed too often: watching only from here on",
+	[OOMX_ABSTAIN_SLOW] = "the policy took longer than a second to choose",
 };
 _Static_assert(ARRAY_SIZE(abstain_text) == OOMX_ABSTAIN_MAX, "a reason is missing");
 

@@ -172,7 +172,8 @@ static void test_foreign_abi(void **state)
 
 static void test_links_to_every_hook(void **state)
 {
-	struct ox_blob hooks[] = { OX_BLOB(observe), OX_BLOB(nominate), OX_BLOB(score) }, linked;
+	struct ox_blob hooks[] = { OX_BLOB(observe), OX_BLOB(nominate), OX_BLOB(struct_ops),
+				   OX_BLOB(score) }, linked;
 	struct ox_policy p;
 	unsigned int i;
 

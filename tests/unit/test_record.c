@@ -237,6 +237,7 @@ static void names_are_complete(void **state)
 	assert_non_null(strstr(ox_abstain_text(~0u), "does not know"));
 	assert_string_equal(ox_hook_name(0), "unknown");
 	assert_string_equal(ox_hook_name(OOMX_HOOK_NOMINATE), "nominate");
+	assert_string_equal(ox_hook_name(OOMX_HOOK_STRUCT_OPS), "struct_ops");
 }
 
 #define FFFD "\xef\xbf\xbd"

@@ -35,6 +35,7 @@
 /* Which hook chose or watched. */
 #define OOMX_HOOK_OBSERVE 1
 #define OOMX_HOOK_NOMINATE 2
+#define OOMX_HOOK_STRUCT_OPS 3
 
 /* Why the policy's choice was not enforced: oomx_rec_abstain.reason, and a counter each. */
 #define OOMX_ABSTAIN_NO_CANDIDATE 1  /* nothing eligible, or the policy refused everything */
@@ -44,12 +45,13 @@
 #define OOMX_ABSTAIN_RING_FULL 5     /* the request could not be queued */
 #define OOMX_ABSTAIN_SYSCTL 6	     /* panic_on_oom or oom_kill_allocating_task is in force */
 #define OOMX_ABSTAIN_WALK 7	     /* the task list could not be walked to its end */
-#define OOMX_ABSTAIN_DISOBEYED 8     /* raised in time, yet the kernel chose another */
+#define OOMX_ABSTAIN_DISOBEYED 8     /* told in time, yet the kernel chose another */
 #define OOMX_ABSTAIN_OVERTAKEN 9     /* an earlier victim held the choice back, not the kernel */
 #define OOMX_ABSTAIN_BUDGET 10	     /* the domain's OOMs have held oom_lock long enough */
 #define OOMX_ABSTAIN_WORKER 11	     /* the trigger is a kernel thread, which must not wait */
 #define OOMX_ABSTAIN_BREAKER 12	     /* too many failures: watching only from here on */
-#define OOMX_ABSTAIN_MAX 13
+#define OOMX_ABSTAIN_SLOW 13	     /* the choice took longer than rank_ns */
+#define OOMX_ABSTAIN_MAX 14
 #define OOMX_ABSTAIN_SLOTS 16 /* of counters: room for more reasons */
 
 struct oomx_rec_hdr {
@@ -206,6 +208,7 @@ struct oomx_config {
 	__u64 hold_window_ns;
 	__u32 generation; /* of this set of programs: see oomx_turn */
 	__u32 _pad2;
+	__u64 rank_ns; /* longest time that a choice may take; one that took longer is not used */
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
@@ -217,6 +220,8 @@ struct oomx_config {
 struct oomx_turn {
 	__u32 owner;   /* generation whose turn is the next OOM */
 	__u32 latched; /* generation whose is the OOM under way; 0: there is none */
+	__u32 wanted;  /* struct_ops: process id for the kernel module, in this OOM; 0: none */
+	__u32 _pad;
 };
 
 /* ---- counters: map "oomx_stats", one entry -------------------------------------------------- */
@@ -364,7 +369,7 @@ OOMX_SIZE(oomx_rec_abstain, 32 + 56);
 OOMX_SIZE(oomx_candidate, 48 + 144);
 OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
 OOMX_SIZE(oomx_prio, 16);
-OOMX_SIZE(oomx_turn, 8);
+OOMX_SIZE(oomx_turn, 16);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 32);

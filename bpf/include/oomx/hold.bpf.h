@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * hold.bpf.h - how long the OOM killer may be held, and when to stop trying: a budget per domain,
- * a responder that does not answer, a circuit breaker. All of it under oom_lock.
+ * hold.bpf.h - how long the OOM killer may be held: a budget per domain, a responder that does not
+ * answer. All of it under oom_lock.
  */
 #ifndef OOMX_HOLD_BPF_H
 #define OOMX_HOLD_BPF_H
@@ -11,10 +11,6 @@
 #define OX_SPINS_MAX (1 << 23) /* BPF_MAX_LOOPS; time ends a hold long before */
 #define OX_HOLDS 8 /* domains whose budget is known; the one not used for longest gives way */
 
-/* Failures weigh more than successes: ten in a row end enforcing, or one in four for long. */
-#define OX_BREAKER_FAILED 3
-#define OX_BREAKER_LIMIT 30
-
 struct ox_hold {
 	struct cgroup_subsys_state *css; /* NULL: global */
 	u64 window_ns;			 /* when it began; 0: free */
@@ -23,7 +19,6 @@ struct ox_hold {
 
 struct ox_hold ox_holds[OX_HOLDS];
 u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
-u32 ox_failures;
 
 static __noinline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
 {
@@ -83,23 +78,6 @@ static __always_inline bool ox_still_stalled(struct oomx_config *cfg)
 	ox_stalled_at = 0;
 	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_STALLED);
 	return false;
-}
-
-/* True: that was one failure too many, enforcing has ended. */
-static __always_inline bool ox_breaker(struct oomx_config *cfg, bool failed)
-{
-	if (!failed) {
-		if (ox_failures)
-			ox_failures--;
-		return false;
-	}
-	ox_failures += OX_BREAKER_FAILED;
-	if (ox_failures < OX_BREAKER_LIMIT)
-		return false;
-	ox_failures = 0;
-	__sync_fetch_and_or(&cfg->flags, OOMX_CFG_TRIPPED);
-	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_ENFORCE);
-	return true;
 }
 
 #endif

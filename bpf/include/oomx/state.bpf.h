@@ -117,7 +117,7 @@ struct ox_now {
 	bool obeyed;	/* the kernel took the wanted one, or one who shares its memory */
 	bool signalled; /* the trigger was the choice, and got SIGKILL from us */
 	bool out_of_scope;
-	bool enforced;	/* the wanted one was raised in time, or the kernel agrees */
+	bool enforced;	/* the kernel was told the wanted one in time, or agrees */
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */
@@ -126,14 +126,19 @@ struct ox_now {
 struct ox_now ox_now;
 u64 ox_decisions;
 
+static __always_inline struct oomx_turn *ox_turn(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&oomx_turn, &zero);
+}
+
 /* Not under oom_lock: would the next OOM be ours? */
 static __always_inline bool ox_turn_is_ours(void)
 {
 	struct oomx_config *cfg = ox_config();
-	struct oomx_turn *t;
-	u32 zero = 0;
+	struct oomx_turn *t = ox_turn();
 
-	t = bpf_map_lookup_elem(&oomx_turn, &zero);
 	return t && cfg && ox_once(t->owner) == cfg->generation;
 }
 
@@ -141,26 +146,27 @@ static __always_inline bool ox_turn_is_ours(void)
 static __always_inline bool ox_turn_begin(void)
 {
 	struct oomx_config *cfg = ox_config();
-	struct oomx_turn *t;
-	u32 zero = 0;
+	struct oomx_turn *t = ox_turn();
 
-	t = bpf_map_lookup_elem(&oomx_turn, &zero);
 	if (!t || !cfg)
 		return false;
 	if (!t->latched)
 		t->latched = ox_once(t->owner);
-	return t->latched == cfg->generation;
+	if (t->latched != cfg->generation)
+		return false;
+	t->wanted = 0;
+	return true;
 }
 
 /* The last thing done for an OOM of ours. */
 static __always_inline void ox_turn_end(void)
 {
-	struct oomx_turn *t;
-	u32 zero = 0;
+	struct oomx_turn *t = ox_turn();
 
-	t = bpf_map_lookup_elem(&oomx_turn, &zero);
-	if (t)
+	if (t) {
+		t->wanted = 0;
 		t->latched = 0;
+	}
 }
 
 static __always_inline struct oomx_stats *ox_stats(void)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * enforce.bpf.h - what the enforcing hooks share: whether there is something to choose, the choice,
+ * whether the kernel took it, and a circuit breaker. All of it under oom_lock.
+ */
+#ifndef OOMX_ENFORCE_BPF_H
+#define OOMX_ENFORCE_BPF_H
+
+#include <oomx/watch.bpf.h>
+
+/* Failures weigh more than successes: ten in a row end enforcing, or one in four for long. */
+#define OX_BREAKER_FAILED 3
+#define OX_BREAKER_LIMIT 30
+
+/* Cgroups to enforce in, with all below them, where OOMX_CFG_SCOPED is set. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, u64); /* cgroup id */
+	__type(value, u32);
+} oomx_scope SEC(".maps");
+
+extern const void sysctl_panic_on_oom __ksym;
+extern const void sysctl_oom_kill_allocating_task __ksym;
+
+u32 ox_failures;
+
+static __always_inline bool ox_enforcing(struct oomx_config *cfg)
+{
+	return cfg && (ox_once(cfg->flags) & OOMX_CFG_ENFORCE);
+}
+
+/* The domain is one to enforce in. With a scope, global OOMs are the kernel's. */
+static __noinline bool ox_in_scope(struct cgroup_subsys_state *css)
+{
+	struct oomx_config *cfg = ox_config();
+	u64 id;
+	int i;
+
+	if (!cfg || !(cfg->flags & OOMX_CFG_SCOPED))
+		return true;
+	for (i = 0; i < OOMX_DEPTH_MAX && css; i++) {
+		id = ox_css_cgroup_id(css);
+		if (bpf_map_lookup_elem(&oomx_scope, &id))
+			return true;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return false;
+}
+
+/* Why the policy's choice is not enforced. rival: who is in the way, or 0. */
+static __noinline int ox_emit_abstain(struct ox_seat *s, u32 reason, u32 rival)
+{
+	struct oomx_rec_abstain *r;
+
+	ox_now.abstained = reason;
+	if (reason < OOMX_ABSTAIN_MAX)
+		ox_count(abstained[reason & 15]);
+	if (!ox_emit_reserve(oomx_vital, OOMX_REC_ABSTAIN, r))
+		return 0;
+	r->reason = reason;
+	r->wanted_pid = s->best.task ? s->best.pid : 0;
+	r->wanted_badness = s->best.task ? s->best.badness : OOMX_NEVER;
+	r->rival_pid = rival;
+	r->_pad = 0;
+	r->domain_id = ox_css_cgroup_id(s->dom.css);
+	r->wait_ns = ox_now.wait_ns;
+	ox_emit_comm(r->wanted_comm, s->best.task);
+	ox_emit_submit(OOMX_REC_ABSTAIN, r);
+	return 0;
+}
+
+/* True: that was one failure too many, enforcing has ended. */
+static __always_inline bool ox_breaker(struct oomx_config *cfg, bool failed)
+{
+	if (!failed) {
+		if (ox_failures)
+			ox_failures--;
+		return false;
+	}
+	ox_failures += OX_BREAKER_FAILED;
+	if (ox_failures < OX_BREAKER_LIMIT)
+		return false;
+	ox_failures = 0;
+	__sync_fetch_and_or(&cfg->flags, OOMX_CFG_TRIPPED);
+	__sync_fetch_and_and(&cfg->flags, ~OOMX_CFG_ENFORCE);
+	return true;
+}
+
+static __always_inline u32 ox_ksym_u32(const void *sym)
+{
+	u32 v = 0;
+
+	bpf_probe_read_kernel(&v, sizeof(v), sym);
+	return v;
+}
+
+/*
+ * Whether out_of_memory() will go on to select somebody: its own tests before that
+ * (mm/oom_kill.c, 6.1 to 7.3), but for the notifiers, which may still free memory.
+ */
+static __always_inline bool ox_will_select(struct ox_seat *s)
+{
+	if (s->dom.order == -1) /* sysrq-f keeps its meaning */
+		return false;
+	if (ox_exiting((void *)bpf_get_current_task()))
+		return false;
+	return s->dom.css || (s->dom.gfp & OX_GFP_FS);
+}
+
+/* The policy took too long. What it chose is not used: nobody would notice otherwise. */
+static __noinline bool ox_too_slow(struct ox_seat *s)
+{
+	struct oomx_config *cfg = ox_config();
+
+	if (!cfg || bpf_ktime_get_ns() - ox_now.enter_ns <= cfg->rank_ns)
+		return false;
+	ox_emit_abstain(s, OOMX_ABSTAIN_SLOW, 0);
+	if (ox_breaker(cfg, true))
+		ox_emit_abstain(s, OOMX_ABSTAIN_BREAKER, 0);
+	return true;
+}
+
+/*
+ * out_of_memory() entered: ranks its domain into the seat. True: the best there is to be the
+ * victim. Else the kernel's own choice stands, or it waits for an earlier victim, which it will
+ * see, too.
+ */
+static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s)
+{
+	if (!ox_now.mine || !ox_enforcing(ox_config()))
+		return false;
+	ox_domain_init(&s->dom, oc, &s->nodes);
+	s->best.task = NULL; /* nobody is wanted yet */
+	if (!ox_will_select(s))
+		return false;
+	if (!ox_in_scope(s->dom.css)) {
+		ox_now.out_of_scope = true;
+		ox_count(out_of_scope);
+		return false;
+	}
+	if (!s->dom.css && (ox_ksym_u32(&sysctl_panic_on_oom) ||
+			    ox_ksym_u32(&sysctl_oom_kill_allocating_task))) {
+		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
+		return false;
+	}
+	if (!ox_watch_rank(oc, s)) {
+		ox_emit_abstain(s, OOMX_ABSTAIN_WALK, 0);
+		return false;
+	}
+	if (s->inflight) {
+		ox_now.ranked = false;
+		return false;
+	}
+	if (!s->best.task) {
+		ox_emit_abstain(s, OOMX_ABSTAIN_NO_CANDIDATE, 0);
+		return false;
+	}
+	return !ox_too_slow(s);
+}
+
+/* The kernel chose another than it was meant to. */
+static __noinline int ox_disobeyed(struct ox_seat *s, u32 reason)
+{
+	struct oomx_config *cfg = ox_config();
+
+	ox_emit_abstain(s, reason, ox_now.chosen_pid);
+	if (cfg && reason == OOMX_ABSTAIN_DISOBEYED && ox_breaker(cfg, true))
+		ox_emit_abstain(s, OOMX_ABSTAIN_BREAKER, 0);
+	return 0;
+}
+
+/*
+ * oom_kill_process() entered: did the kernel take the one it was given? It may also have gone on
+ * where we stood back for an earlier victim, because the reaper gave that one up in between; then
+ * it may have taken the policy's choice by itself.
+ */
+static __always_inline void ox_enforce_check(struct ox_seat *s)
+{
+	struct oomx_config *cfg = ox_config();
+
+	if (!cfg || !ox_now.mine || !ox_enforcing(cfg) || ox_now.abstained ||
+	    ox_now.out_of_scope || s->dom.order == -1)
+		return;
+	if (!ox_now.obeyed) {
+		ox_disobeyed(s, ox_now.enforced ? OOMX_ABSTAIN_DISOBEYED :
+						  OOMX_ABSTAIN_OVERTAKEN);
+		return;
+	}
+	if (!ox_now.enforced)
+		ox_count(agreed);
+	ox_now.enforced = true;
+	ox_breaker(cfg, false);
+}
+
+#endif
