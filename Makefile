@@ -164,6 +164,7 @@ bench: ready
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite bench --runs '$(RUNS)'
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite latency --runs '$(RUNS)'
+	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite cost --runs '$(RUNS)'
 
 run: ready
 	$(Q)$(MAKE) --no-print-directory all

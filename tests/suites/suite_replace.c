@@ -99,6 +99,7 @@ static void end_storm(void)
 /* ---- the daemons: each with a file of its own for its events ----------------------------- */
 
 static char script[1024];
+static const char *hook; /* every third goes by nominate in any case */
 
 static pid_t start_oomx(unsigned int i, bool replace)
 {
@@ -111,9 +112,10 @@ static pid_t start_oomx(unsigned int i, bool replace)
 	/* every other one is a file: another policy, with another hash, that says the same here */
 	snprintf(ours, sizeof(ours), "%s/lowest.bpf.o", dir ?: "build/tests/policies");
 	snprintf(script, sizeof(script),
-		 "exec %s run --json --enforce --policy %s --priority " STORM_LP "=-100 %s"
+		 "exec %s run --json --enforce --hook %s --policy %s --priority " STORM_LP "=-100 %s"
 		 " >" OUT_DIR "/%u 2>" OUT_DIR "/%u.err",
-		 command_oomx(), i & 1 ? ours : "priority", replace ? "--replace" : "", i, i);
+		 command_oomx(), i % 3 == 2 ? "nominate" : hook, i & 1 ? ours : "priority",
+		 replace ? "--replace" : "", i, i);
 	if (command_spawn(argv, 0, &pid, &out, &err))
 		suite_fatal("cannot start oomx");
 	close(out);
@@ -189,6 +191,7 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	suite_begin("replace", argc, argv, &o);
+	hook = o.hook;
 	mkdir(OUT_DIR, 0755);
 	cgroup_make(STORM);
 	cgroup_make(STORM_LP);

@@ -18,6 +18,7 @@
 #include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
+#include "lib/module.h"
 #include "lib/proc.h"
 #include "lib/worker.h"
 
@@ -349,4 +350,6 @@ void suite_begin(const char *name, int argc, char **argv, struct suite_options *
 		suite_fatal("mlockall: %s", strerror(errno));
 	kmsg_open();
 	worker_init();
+	if (!strcmp(o->hook, "struct_ops"))
+		module_load();
 }
