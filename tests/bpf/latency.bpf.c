@@ -93,7 +93,8 @@ int BPF_PROG(latency_signal, int sig, void *info, struct task_struct *to)
 	struct latency *l = now_at();
 
 	if (l && sig == SIGKILL && l->mm && !l->signal_ns &&
-	    l->killer == (u32)bpf_get_current_pid_tgid() && (u32)BPF_CORE_READ(to, tgid) == l->victim)
+	    l->killer == (u32)bpf_get_current_pid_tgid() &&
+	    (u32)BPF_CORE_READ(to, tgid) == l->victim)
 		l->signal_ns = bpf_ktime_get_ns() - l->failed_at;
 	return 0;
 }

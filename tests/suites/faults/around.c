@@ -124,8 +124,8 @@ static void reopen(bool global)
 
 /*
  * Where the machine is out of memory the trigger dies then, whoever that is, and oomx says that it
- * stood back. Neither setting is about a memcg's limit (mm/oom_kill.c, 6.1 to 7.3): there it decides
- * as ever, and nobody panics.
+ * stood back. Neither setting is about a memcg's limit (mm/oom_kill.c, 6.1 to 7.3): there oomx
+ * decides as ever, and nobody panics.
  */
 static void play_allocating_task(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* broken.c - processes of oomx stopped and killed, at any moment; a start that never gets through. */
+/* broken.c - processes of oomx stopped and killed at any moment; a start that gets nowhere. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -184,9 +184,9 @@ static void play_half_loaded(void)
 /* ---- a program that is not there ------------------------------------------------------------- */
 
 /*
- * Where oomx cannot see the kill, or whose memory is full, nobody keeps kernels that lose sight of a
- * dying victim (7.2, 7.3) from killing a second one: they do so alone, too, whenever the first is not
- * the trigger.
+ * Where oomx cannot see the kill, or whose memory is full, nobody keeps kernels that lose sight of
+ * a dying victim (7.2, 7.3) from killing a second one: they do so alone, too, whenever the first is
+ * not the trigger.
  */
 static void expect_one_or_both(void)
 {
