@@ -194,14 +194,14 @@ static bool killed(void *arg)
 }
 
 /* Waits for the OOM to be over, and checks that both looked at the same and chose the same. */
-static void expect_choice(unsigned int offered)
+static void expect_choice(unsigned int processes, unsigned int offered)
 {
 	if (!suite_wait(happened, NULL, SUITE_STEP_MS))
 		suite_fatal("no OOM happened");
 	if (!suite_wait(killed, NULL, SUITE_STEP_MS))
 		suite_fail("pid %u was chosen, but not killed", bench.b->kernel_pid);
-	if (!bench.b->done || bench.b->n_tasks < bench.n || bench.b->n_offered < offered)
-		suite_fail("expected %u processes and %u candidates, found %u and %u", bench.n,
+	if (!bench.b->done || bench.b->n_tasks < processes || bench.b->n_offered < offered)
+		suite_fail("expected %u processes and %u candidates, found %u and %u", processes,
 			   offered, bench.b->n_tasks, bench.b->n_offered);
 	if (bench.b->rank_pid != bench.b->kernel_pid)
 		suite_fail("expected the kernel's choice, pid %u, found %u", bench.b->kernel_pid,
@@ -222,7 +222,7 @@ static void play_machine(struct series *loop, struct series *proc)
 		err = proc_write("/proc/sysrq-trigger", "f");
 		if (err)
 			suite_fatal("/proc/sysrq-trigger: %s", strerror(-err));
-		expect_choice(bench.n);
+		expect_choice(bench.n, bench.n);
 		if (i)
 			add(loop, (double)bench.b->rank_ns, (double)bench.b->kernel_ns);
 		if (walk > 0)
@@ -256,7 +256,7 @@ static void play_few(struct series *loop)
 	for (i = 0; i <= bench.pairs; i++) {
 		prepare(i);
 		grower = worker_start(&spec);
-		expect_choice(FEW);
+		expect_choice(FEW, FEW);
 		if (!suite_wait(ended, grower, SUITE_STEP_MS))
 			suite_fail("the grower does not end");
 		if (bench.b->n_offered != FEW)

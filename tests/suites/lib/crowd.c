@@ -22,6 +22,7 @@
 #define ARG "--as-crowd"
 #define READY_FD 3
 #define CGROUP "/crowd"
+#define SIZES 61 /* that they may have, in pages above the smallest */
 #define START_MS 3600000 /* 10,000 forks, emulated, on a busy host: a minute */
 
 static struct {
@@ -52,7 +53,20 @@ static pid_t fork_into(int cgroup)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-static void start_one(bool victim, int cgroup)
+/*
+ * As processes are, they differ in size: were they all equal, each would be the best so far. In no
+ * order, so that few are.
+ */
+static void grow(unsigned int i)
+{
+	static char pages[SIZES * 4096];
+	unsigned int n = i * 2654435761u % SIZES;
+
+	while (n--)
+		((volatile char *)pages)[n * 4096] = 1;
+}
+
+static void start_one(bool victim, int cgroup, unsigned int i)
 {
 	pid_t pid = fork_into(cgroup);
 
@@ -63,6 +77,7 @@ static void start_one(bool victim, int cgroup)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (victim && proc_write("/proc/self/oom_score_adj", "1000"))
 		_exit(1);
+	grow(i);
 	close(READY_FD);
 	for (;;)
 		pause();
@@ -96,9 +111,9 @@ static void __attribute__((noreturn)) start_all(const struct crowd_spec *spec)
 	if (proc_write("/proc/self/oom_score_adj", "0"))
 		give_up("oom_score_adj");
 	for (i = 0; i < spec->n; i++)
-		start_one(false, spec->n_cgroups ? cgroups[i % spec->n_cgroups] : -1);
+		start_one(false, spec->n_cgroups ? cgroups[i % spec->n_cgroups] : -1, i);
 	for (i = 0; i < spec->n_victims; i++)
-		start_one(true, -1);
+		start_one(true, -1, i);
 	if (proc_write("/proc/self/oom_score_adj", "-1000") || write(READY_FD, &c, 1) != 1)
 		give_up("ready");
 	close(READY_FD);
