@@ -189,7 +189,7 @@ static int check_note(const struct found *f, const char *what)
 				"policy '%s': wants more facts (%u bytes) than this oomx has (%zu): "
 				"it needs a newer oomx", what, f->note.facts_size,
 				sizeof(struct oomx_facts));
-	if (f->note.flags & ~OOMX_NOTE_LEAN)
+	if (f->note.flags & ~(OOMX_NOTE_LEAN | OOMX_NOTE_NO_VM))
 		return ox_err_r(-ENOEXEC,
 				"policy '%s': has flags (%#x) that this oomx does not know: it needs a "
 				"newer oomx", what, f->note.flags);

@@ -19,6 +19,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 typedef unsigned int gfp_t;
@@ -47,6 +48,11 @@ typedef struct {
 
 struct list_head {
 	struct list_head *next;
+};
+
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
 };
 
 struct percpu_counter {
@@ -116,6 +122,10 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct list_head cg_list;
 	struct mempolicy *mempolicy;
+};
+
+struct pid_namespace {
+	struct task_struct *child_reaper;
 };
 
 struct kernfs_node {

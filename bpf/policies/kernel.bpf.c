@@ -6,7 +6,7 @@
  */
 #include <oomx/policy.h>
 
-OOMX_POLICY_LEAN(kernel)
+OOMX_POLICY_LEANEST(kernel)
 {
 	return oomx_badness(f);
 }

@@ -7,7 +7,7 @@
  */
 #include <oomx/policy.h>
 
-OOMX_POLICY_LEAN(priority)
+OOMX_POLICY_LEANEST(priority)
 {
 	return oomx_lexical(-(__s64)f->priority, oomx_badness(f));
 }

@@ -78,7 +78,7 @@ static int top_step(u32 i, u32 *done)
 	p.badness = c->a;
 	p.start_ns = c->b;
 	p.pid = c->c;
-	ox_top_insert(s, &p);
+	ox_top_insert(s, &p, &s->facts);
 	(*done)++;
 	return 0;
 }

@@ -62,8 +62,7 @@ static __noinline int parity_measure(struct parity_seat *s, struct task_struct *
 	ox_domain_init_global(&s->dom, NULL, NULL, NULL);
 	r->domain_pages = s->dom.pages;
 	s->dom.pages = totalpages;
-	s->memo.cgrp = NULL;
-	s->memo.set = false;
+	ox_memo_reset(&s->memo);
 
 	if (!ox_killable(p, &f, &adj)) {
 		r->has_mm = ox_find_mm(p, &f);

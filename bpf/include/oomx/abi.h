@@ -86,7 +86,7 @@ struct oomx_rec_oom {
 	__u32 constraint;   /* OOMX_CONSTRAINT_* */
 	__s32 order;	    /* of the failed allocation; -1: sysrq-f */
 	__u32 gfp;
-	__u32 n_candidates; /* eligible, offered to the policy */
+	__u32 n_candidates; /* offered to the policy */
 	__u32 n_tasks;	    /* processes looked at */
 	__u32 _pad;
 	__u64 domain_id;    /* cgroup id of the memcg whose limit was hit; 0: global */

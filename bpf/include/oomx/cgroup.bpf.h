@@ -22,12 +22,14 @@ static __always_inline struct cgroup_subsys_state *ox_task_memcg(struct task_str
 {
 	u32 id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 
-	return BPF_CORE_READ(p, cgroups, subsys[id]);
+	struct css_set *cset = ox_read(p, cgroups);
+
+	return ox_read(cset, subsys[id]);
 }
 
 static __always_inline u64 ox_css_cgroup_id(struct cgroup_subsys_state *css)
 {
-	return css ? BPF_CORE_READ(css, cgroup, kn, id) : 0;
+	return css ? ox_read(css, cgroup, kn, id) : 0;
 }
 
 /* mem_cgroup_is_descendant(): css is top or below it */
@@ -39,7 +41,7 @@ static __noinline bool ox_css_under(struct cgroup_subsys_state *css,
 	for (i = 0; i < OOMX_DEPTH_MAX && css; i++) {
 		if (css == top)
 			return true;
-		css = BPF_CORE_READ(css, parent);
+		css = ox_read(css, parent);
 	}
 	return false;
 }
@@ -62,7 +64,7 @@ static __noinline bool ox_prio_find(struct cgroup *cgrp, struct oomx_prio *out)
 			*out = *prio;
 			return true;
 		}
-		css = BPF_CORE_READ(css, parent);
+		css = ox_read(css, parent);
 	}
 	return false;
 }

@@ -12,6 +12,26 @@
 #include <oomx/kernel.bpf.h>
 
 /*
+ * 6.2 lets programs follow pointers of their own making by loads that are as fault-safe as
+ * bpf_probe_read_kernel(), a few instructions each instead of a call.
+ * a35b9af4ec2c ("bpf: Add a kfunc for generic type cast"); asking for it by its address takes 6.4.
+ * Drop when the oldest kernel is >= 6.4.
+ */
+#define ox_can_cast() bpf_ksym_exists(bpf_rdonly_cast)
+
+/* A pointer for ox_get(): cast once what is read from more than once. */
+#define ox_cast(p) (ox_can_cast() ? bpf_core_cast(p, typeof(*(p))) : (p))
+/* BPF_CORE_READ() from what ox_cast() gave */
+#define ox_get(p, ...) (ox_can_cast() ? ___arrow(p, __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
+/* Both, where one read is all. */
+#define ox_read(p, ...)                                                                            \
+	({                                                                                         \
+		typeof(p) _from = ox_cast(p);                                                      \
+                                                                                                   \
+		ox_get(_from, __VA_ARGS__);                                                        \
+	})
+
+/*
  * Before 6.2 the counters of an mm are plain atomics, then per-CPU counters.
  * f1a7941243c1 ("mm: convert mm's rss stats into percpu_counter").
  * Drop when the oldest kernel is >= 6.2.

@@ -105,6 +105,7 @@ static __noinline int ox_emit_candidates(struct ox_seat *s)
 
 	if (!ox_emit_reserve(oomx_bulk, OOMX_REC_CANDIDATES, r))
 		return 0;
+	ox_top_complete(s);
 	r->n = s->n_top;
 	r->n_offered = s->n_offered;
 	r->stride = sizeof(struct oomx_candidate);

@@ -9,29 +9,83 @@
 /* The linked policy's. A constant to the verifier, which leaves out what is not reached then. */
 extern const struct oomx_policy_note oomx_policy_note;
 #define OX_POLICY_LEAN (oomx_policy_note.flags & OOMX_NOTE_LEAN)
+#define OX_POLICY_NO_VM (oomx_policy_note.flags & OOMX_NOTE_NO_VM)
 
-/* Neighbours in the task list often share a cgroup: remember the last answer. */
-struct ox_prio_memo {
-	struct cgroup *cgrp;
-	struct oomx_prio prio;
+/*
+ * Priorities found during one walk, by css_set: processes of one cgroup share theirs, and walking
+ * up to the root for each of them would cost more than all the rest. Two entries for each hash.
+ */
+#define OX_MEMO_SETS 128
+
+struct ox_memo_entry {
+	struct css_set *cset;
+	u32 walk; /* that filled it; 0: none */
 	bool set;
+	struct oomx_prio prio;
 };
 
-static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_struct *p,
+struct ox_prio_memo {
+	struct css_set *asked;
+	u32 walk;
+	struct ox_memo_entry entries[2 * OX_MEMO_SETS];
+};
+
+/* Forgets all. */
+static __always_inline void ox_memo_reset(struct ox_prio_memo *memo)
+{
+	if (!++memo->walk)
+		memo->walk = 1;
+}
+
+static __noinline int ox_memo_fill(struct ox_memo_entry *e, struct css_set *cset, u32 walk)
+{
+	struct cgroup *cgrp = ox_read(cset, dfl_cgrp);
+
+	e->cset = cset;
+	e->walk = walk;
+	__builtin_memset(&e->prio, 0, sizeof(e->prio));
+	e->set = cgrp && ox_prio_find(cgrp, &e->prio);
+	return 0;
+}
+
+static __always_inline void ox_facts_prio(struct oomx_facts *f, struct css_set *cset,
 					  struct ox_prio_memo *memo)
 {
-	struct cgroup *cgrp = BPF_CORE_READ(p, cgroups, dfl_cgrp);
+	struct ox_memo_entry *e, *other;
+	u32 at;
 
-	if (cgrp != memo->cgrp) {
-		memo->cgrp = cgrp;
-		__builtin_memset(&memo->prio, 0, sizeof(memo->prio));
-		memo->set = cgrp && ox_prio_find(cgrp, &memo->prio);
+	/* through the map and back: the verifier lets nobody hash what it takes for a pointer */
+	memo->asked = cset;
+	cset = ox_once(memo->asked);
+	at = ((u64)cset * 0x9e3779b97f4a7c15ULL) >> 57; /* 0..OX_MEMO_SETS - 1 */
+	e = &memo->entries[2 * at];
+	other = e + 1;
+	if (e->cset != cset || e->walk != memo->walk) {
+		if (other->cset == cset && other->walk == memo->walk) {
+			e = other;
+		} else {
+			*other = *e;
+			ox_memo_fill(e, cset, memo->walk);
+		}
 	}
-	f->priority = memo->prio.priority;
-	f->class = memo->prio.class;
-	f->rule = memo->prio.rule;
-	if (memo->set)
+	f->priority = e->prio.priority;
+	f->class = e->prio.class;
+	f->rule = e->prio.rule;
+	if (e->set)
 		f->flags |= OOMX_FACT_PRIO_SET;
+}
+
+static __always_inline void ox_facts_mem(struct oomx_facts *f, struct mm_struct *mm, u32 rss_mode,
+					 u32 n_cpus)
+{
+	s64 rss[4] = {};
+
+	ox_rss_read(mm, rss, rss_mode, n_cpus);
+	f->file_pages = rss[OX_MM_FILEPAGES];
+	f->anon_pages = rss[OX_MM_ANONPAGES];
+	f->swap_pages = rss[OX_MM_SWAPENTS];
+	f->shmem_pages = rss[OX_MM_SHMEMPAGES];
+	f->pgtable_pages = ox_pgtable_pages(mm);
 }
 
 static __always_inline void ox_facts_memcg(struct oomx_facts *f, struct task_struct *p)
@@ -41,12 +95,12 @@ static __always_inline void ox_facts_memcg(struct oomx_facts *f, struct task_str
 
 	if (!css)
 		return;
-	memcg = ox_css_memcg(css);
+	memcg = ox_cast(ox_css_memcg(css));
 	f->memcg_id = ox_css_cgroup_id(css);
-	f->memcg_usage_pages = BPF_CORE_READ(memcg, memory.usage.counter);
-	f->memcg_max_pages = BPF_CORE_READ(memcg, memory.max);
-	f->memcg_low_pages = BPF_CORE_READ(memcg, memory.low);
-	f->memcg_min_pages = BPF_CORE_READ(memcg, memory.min);
+	f->memcg_usage_pages = ox_get(memcg, memory.usage.counter);
+	f->memcg_max_pages = ox_get(memcg, memory.max);
+	f->memcg_low_pages = ox_get(memcg, memory.low);
+	f->memcg_min_pages = ox_get(memcg, memory.min);
 	/* PAGE_COUNTER_MAX is LONG_MAX / PAGE_SIZE: no limit */
 	if (f->memcg_max_pages >= (u64)OX_LONG_MAX >> OX_PAGE_SHIFT)
 		f->memcg_max_pages = ~0UL;
@@ -54,53 +108,67 @@ static __always_inline void ox_facts_memcg(struct oomx_facts *f, struct task_str
 
 static __always_inline void ox_facts_identity(struct oomx_facts *f, struct task_struct *p)
 {
-	const struct cred *cred = BPF_CORE_READ(p, real_cred);
+	struct task_struct *t = ox_cast(p);
+	const struct cred *cred = ox_get(t, real_cred);
 
-	f->age_ns = bpf_ktime_get_boot_ns() - BPF_CORE_READ(p, start_boottime);
-	f->cpu_ns = BPF_CORE_READ(p, signal, sum_sched_runtime) +
-		    BPF_CORE_READ(p, se.sum_exec_runtime);
-	f->uid = BPF_CORE_READ(cred, uid.val);
+	f->age_ns = bpf_ktime_get_boot_ns() - ox_get(t, start_boottime);
+	f->cpu_ns = ox_get(t, signal, sum_sched_runtime) + ox_get(t, se.sum_exec_runtime);
+	f->uid = ox_read(cred, uid.val);
 	bpf_probe_read_kernel(&f->caps, sizeof(f->caps), &cred->cap_effective);
 }
 
 /*
  * Facts of a candidate that ox_killable() let through, but for those of ox_facts_rest() and
- * oom_score_adj: the caller has read that, and enters the value it tested. f is zeroed here. Costs
- * about twenty fault-safe reads, plus one per possible CPU where the kernel's own oom_badness()
- * adds them up.
+ * oom_score_adj: the caller has read that, and enters the value it tested. f is zeroed here.
  */
 static __noinline int ox_facts_fill(struct oomx_facts *f, struct task_struct *p,
 				    struct mm_struct *mm, struct ox_domain *d,
 				    struct ox_prio_memo *memo)
 {
 	struct oomx_config *cfg = ox_config();
-	s64 rss[4] = {};
 
 	__builtin_memset(f, 0, sizeof(*f));
 	if (!cfg)
 		return 0;
-	ox_rss_read(mm, rss, cfg->rss_mode, cfg->n_cpus);
-	f->file_pages = rss[OX_MM_FILEPAGES];
-	f->anon_pages = rss[OX_MM_ANONPAGES];
-	f->swap_pages = rss[OX_MM_SWAPENTS];
-	f->shmem_pages = rss[OX_MM_SHMEMPAGES];
-	f->pgtable_pages = ox_pgtable_pages(mm);
-	f->total_vm_pages = BPF_CORE_READ(mm, total_vm);
+	ox_facts_mem(f, mm, cfg->rss_mode, cfg->n_cpus);
+	f->total_vm_pages = ox_read(mm, total_vm);
 	f->domain_pages = d->pages;
 	if ((u32)BPF_CORE_READ(p, tgid) == d->trigger)
 		f->flags |= OOMX_FACT_IS_TRIGGER;
 	if (BPF_CORE_READ(p, signal, oom_flag_origin))
 		f->flags |= OOMX_FACT_ORIGIN;
-	ox_facts_prio(f, p, memo);
+	ox_facts_prio(f, BPF_CORE_READ(p, cgroups), memo);
 	return 0;
 }
 
-/* Those that a lean policy is not told (policy.h): for the best few, where they are reported. */
+/* The one that the leanest policies are not told either. */
+static __noinline int ox_facts_vm(struct oomx_facts *f, struct task_struct *p)
+{
+	struct ox_find_mm found = {};
+	struct mm_struct *mm;
+
+	if (ox_find_mm(p, &found)) {
+		mm = found.mm;
+		f->total_vm_pages = ox_read(mm, total_vm);
+	}
+	return 0;
+}
+
+/* Those that a lean policy is not told (policy.h). */
 static __noinline int ox_facts_rest(struct oomx_facts *f, struct task_struct *p)
 {
 	ox_facts_identity(f, p);
 	ox_facts_memcg(f, p);
 	return 0;
+}
+
+/* What the policy was not told, for those that are reported. */
+static __always_inline void ox_facts_complete(struct oomx_facts *f, struct task_struct *p)
+{
+	if (OX_POLICY_NO_VM)
+		ox_facts_vm(f, p);
+	if (OX_POLICY_LEAN)
+		ox_facts_rest(f, p);
 }
 
 #endif

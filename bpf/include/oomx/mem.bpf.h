@@ -17,22 +17,36 @@
 /* One value per CPU: adds every CPU's share. The four counters of an mm lie side by side. */
 struct ox_percpu_sum {
 	char *base[4];
-	s64 *v;
-	u32 n_cpus;
+	s64 v[4];
 	bool together;
 };
+
+/* A cast must name a struct: this one is two words, whatever they are. */
+static __always_inline struct timespec64 *ox_words(const void *p)
+{
+	return bpf_core_cast(p, struct timespec64);
+}
 
 extern const void __per_cpu_offset __ksym;
 
 static int ox_percpu_add(u32 cpu, struct ox_percpu_sum *s)
 {
+	const char *entry = (const char *)&__per_cpu_offset + cpu * 8UL;
 	u64 off = 0;
 	s32 d[4] = {};
 	int i;
 
-	if (cpu >= s->n_cpus)
-		return 1;
-	bpf_probe_read_kernel(&off, sizeof(off), (const char *)&__per_cpu_offset + cpu * 8UL);
+	if (ox_can_cast() && s->together) { /* two counters a word: little-endian */
+		struct timespec64 *w = ox_words(s->base[0] + ox_words(entry)->tv_sec);
+		s64 a = w->tv_sec, b = w->tv_nsec;
+
+		s->v[0] += (s32)a;
+		s->v[1] += a >> 32;
+		s->v[2] += (s32)b;
+		s->v[3] += b >> 32;
+		return 0;
+	}
+	bpf_probe_read_kernel(&off, sizeof(off), entry);
 	if (s->together) {
 		bpf_probe_read_kernel(d, sizeof(d), s->base[0] + off);
 	} else {
@@ -44,30 +58,42 @@ static int ox_percpu_add(u32 cpu, struct ox_percpu_sum *s)
 	return 0;
 }
 
-/*
- * percpu_counter_read_positive() or percpu_counter_sum_positive() of the four counters
- * (lib/percpu_counter.c, 6.2 to 7.3). Offline CPUs hold nothing: all possible ones are added.
- */
-static __noinline int ox_rss_read_percpu(struct mm_struct *mm, s64 v[4], u32 mode, u32 n_cpus)
+/* v holds the shared parts: adds those of the CPUs. Offline CPUs hold nothing: all are added. */
+static __noinline int ox_rss_sum(struct mm_struct *mm, s64 v[4], u32 n_cpus)
 {
-	struct ox_percpu_sum s = { .v = v, .n_cpus = n_cpus };
-	char *pc = (char *)mm + bpf_core_field_offset(mm->rss_stat);
+	struct mm_struct *m = ox_cast(mm);
+	struct ox_percpu_sum s = { .v = { v[0], v[1], v[2], v[3] } };
 	int i;
 
-	for (i = 0; i < 4; i++) {
-		struct percpu_counter *c = (void *)pc;
-
-		v[i] = BPF_CORE_READ(c, count);
-		if (mode == OOMX_RSS_SUM)
-			s.base[i] = (char *)BPF_CORE_READ(c, counters);
-		pc += bpf_core_type_size(struct percpu_counter);
-	}
-	if (mode != OOMX_RSS_SUM || !s.base[0])
+	s.base[0] = (char *)ox_get(m, rss_stat[0].counters);
+	s.base[1] = (char *)ox_get(m, rss_stat[1].counters);
+	s.base[2] = (char *)ox_get(m, rss_stat[2].counters);
+	s.base[3] = (char *)ox_get(m, rss_stat[3].counters);
+	if (!s.base[0])
 		return 0;
 	/* 6.6 and later allocate them as one array; read it in one go where it is so */
 	s.together = s.base[1] == s.base[0] + 4 && s.base[2] == s.base[0] + 8 &&
 		     s.base[3] == s.base[0] + 12;
-	bpf_loop(OOMX_CPUS_MAX, ox_percpu_add, &s, 0);
+	bpf_loop(n_cpus < OOMX_CPUS_MAX ? n_cpus : OOMX_CPUS_MAX, ox_percpu_add, &s, 0);
+	for (i = 0; i < 4; i++)
+		v[i] = s.v[i];
+	return 0;
+}
+
+/*
+ * percpu_counter_read_positive() or percpu_counter_sum_positive() of the four counters
+ * (lib/percpu_counter.c, 6.2 to 7.3).
+ */
+static __noinline int ox_rss_read_percpu(struct mm_struct *mm, s64 v[4], u32 mode, u32 n_cpus)
+{
+	struct mm_struct *m = ox_cast(mm);
+
+	v[0] = ox_get(m, rss_stat[0].count);
+	v[1] = ox_get(m, rss_stat[1].count);
+	v[2] = ox_get(m, rss_stat[2].count);
+	v[3] = ox_get(m, rss_stat[3].count);
+	if (mode == OOMX_RSS_SUM)
+		ox_rss_sum(mm, v, n_cpus);
 	return 0;
 }
 
@@ -88,7 +114,7 @@ static __always_inline void ox_rss_read(struct mm_struct *mm, s64 v[4], u32 mode
 /* mm_pgtables_bytes() / PAGE_SIZE (include/linux/mm.h, 6.1 to 7.3) */
 static __always_inline u64 ox_pgtable_pages(struct mm_struct *mm)
 {
-	return (u64)BPF_CORE_READ(mm, pgtables_bytes.counter) >> OX_PAGE_SHIFT;
+	return (u64)ox_read(mm, pgtables_bytes.counter) >> OX_PAGE_SHIFT;
 }
 
 /* What a kill would free: oom_badness() before oom_score_adj (mm/oom_kill.c, 6.1 to 7.3) */

@@ -53,7 +53,7 @@ static __always_inline void ox_members_enter(struct ox_members *m, struct cgroup
 	struct list_head *links = ox_cset_links(css);
 
 	m->css = css;
-	m->link = BPF_CORE_READ(links, next);
+	m->link = ox_read(links, next);
 	m->head = NULL;
 	m->climbing = false;
 }
@@ -62,7 +62,7 @@ static __always_inline void ox_members_enter(struct ox_members *m, struct cgroup
 static __always_inline void ox_members_begin(struct ox_members *m,
 					     struct cgroup_subsys_state *memcg)
 {
-	struct cgroup *cgrp = BPF_CORE_READ(memcg, cgroup);
+	struct cgroup *cgrp = ox_read(memcg, cgroup);
 
 	m->top = (void *)cgrp + bpf_core_field_offset(struct cgroup, self);
 	m->end = false;
@@ -82,7 +82,7 @@ static __always_inline void ox_members_open(struct ox_members *m)
 	struct list_head *head = ox_cset_list(m->cset, m->list);
 
 	m->head = head;
-	m->node = BPF_CORE_READ(head, next);
+	m->node = ox_read(head, next);
 }
 
 /* The task at hand if it leads a process, else NULL; steps on. */
@@ -98,12 +98,12 @@ static __always_inline struct task_struct *ox_members_task(struct ox_members *m)
 		return NULL;
 	}
 	t = (void *)node - bpf_core_field_offset(struct task_struct, cg_list);
-	if (!node || BPF_CORE_READ(t, cgroups) != m->cset) {
+	if (!node || ox_read(t, cgroups) != m->cset) {
 		ox_members_torn(m);
 		return NULL;
 	}
-	m->node = BPF_CORE_READ(node, next);
-	return BPF_CORE_READ(t, pid) == BPF_CORE_READ(t, tgid) ? t : NULL;
+	m->node = ox_read(node, next);
+	return ox_read(t, pid) == ox_read(t, tgid) ? t : NULL;
 }
 
 /* The next css_set of the cgroup at hand. */
@@ -117,13 +117,13 @@ static __always_inline void ox_members_cset(struct ox_members *m)
 		return;
 	}
 	l = (void *)link - bpf_core_field_offset(struct cgrp_cset_link, cset_link);
-	if (!link || (void *)BPF_CORE_READ(l, cgrp) !=
+	if (!link || (void *)ox_read(l, cgrp) !=
 			     (void *)m->css - bpf_core_field_offset(struct cgroup, self)) {
 		ox_members_torn(m);
 		return;
 	}
-	m->link = BPF_CORE_READ(link, next);
-	m->cset = BPF_CORE_READ(l, cset);
+	m->link = ox_read(link, next);
+	m->cset = ox_read(l, cset);
 	m->list = 0;
 	ox_members_open(m);
 }
@@ -134,7 +134,7 @@ static __always_inline void ox_members_descend(struct ox_members *m, struct list
 	struct cgroup_subsys_state *css;
 
 	css = (void *)at - bpf_core_field_offset(struct cgroup_subsys_state, sibling);
-	if (!at || BPF_CORE_READ(css, parent) != parent) {
+	if (!at || ox_read(css, parent) != parent) {
 		ox_members_torn(m);
 		return;
 	}
@@ -148,7 +148,7 @@ static __always_inline void ox_members_move(struct ox_members *m)
 	struct list_head *children = ox_css_children(css), *at;
 
 	if (!m->climbing) {
-		at = BPF_CORE_READ(children, next);
+		at = ox_read(children, next);
 		if (at != children) {
 			ox_members_descend(m, at, css);
 			return;
@@ -159,8 +159,8 @@ static __always_inline void ox_members_move(struct ox_members *m)
 		m->end = true;
 		return;
 	}
-	parent = BPF_CORE_READ(css, parent);
-	at = BPF_CORE_READ(css, sibling.next);
+	parent = ox_read(css, parent);
+	at = ox_read(css, sibling.next);
 	if (at == ox_css_children(parent))
 		m->css = parent;
 	else

@@ -15,7 +15,8 @@
  * (BPF before -mcpu=v4 has no signed one); use oomx_div() for signed numbers.
  *
  * Candidates that the kernel itself would not kill (init, kernel threads, oom_score_adj -1000,
- * other OOM domains, ...) are never offered. Among equals the youngest dies.
+ * other OOM domains, ...) are never chosen, and hardly ever offered: what tells them apart may be
+ * asked only of those whose badness matters. Among equals the youngest dies.
  */
 #ifndef OOMX_POLICY_H
 #define OOMX_POLICY_H
@@ -30,6 +31,8 @@
  * zero when it is asked): what it does not look at need not be read, and ranking is faster.
  */
 #define OOMX_NOTE_LEAN (1u << 0)
+/* With LEAN: the policy is not told total_vm_pages either. */
+#define OOMX_NOTE_NO_VM (1u << 1)
 
 /* What `oomx` reads from the object file before it lets the kernel see it. */
 struct oomx_policy_note {
@@ -48,11 +51,16 @@ static inline __attribute__((always_inline)) __s64 oomx_pages(const struct oomx_
 
 /*
  * kernel: oom_badness() (mm/oom_kill.c, 6.1 to 7.3): the pages a kill would free, plus
- * oom_score_adj thousandths of the domain. In pages; may be negative.
+ * oom_score_adj thousandths of the domain. In pages; may be negative. Hardly any process has an
+ * oom_score_adj, and dividing is slow.
  */
 static inline __attribute__((always_inline)) __s64 oomx_badness(const struct oomx_facts *f)
 {
-	return oomx_pages(f) + f->oom_score_adj * (__s64)(f->domain_pages / 1000);
+	__s64 pages = oomx_pages(f);
+
+	if (f->oom_score_adj)
+		pages += f->oom_score_adj * (__s64)(f->domain_pages / 1000);
+	return pages;
 }
 
 static inline __attribute__((always_inline)) __s64 oomx_clamp(__s64 v, __s64 lo, __s64 hi)
@@ -87,6 +95,7 @@ static inline __attribute__((always_inline)) __s64 oomx_lexical(__s64 major, __s
  */
 #define OOMX_POLICY(_name) _OOMX_POLICY(_name, 0)
 #define OOMX_POLICY_LEAN(_name) _OOMX_POLICY(_name, OOMX_NOTE_LEAN)
+#define OOMX_POLICY_LEANEST(_name) _OOMX_POLICY(_name, OOMX_NOTE_LEAN | OOMX_NOTE_NO_VM)
 
 #define _OOMX_POLICY(_name, _flags)                                                                \
 	char _license[] __attribute__((section("license"), used)) = "GPL";                         \

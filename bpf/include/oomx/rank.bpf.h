@@ -44,6 +44,8 @@ struct ox_seat {
 	struct ox_pick kernel; /* whom the kernel would take; its badness is not filled */
 	s64 kernel_second;     /* points of its runner-up */
 	s64 rival;	       /* most points of anyone but best, for the test of "outscored" */
+	s64 points_bar;	       /* below both of them, a process changes nothing in the above */
+	s64 badness_bar;
 	u64 rank_ns;
 	u32 rival_pid;
 	u32 n_rivals; /* OX_RIVALS + 1: more, or one that nothing helps against */
@@ -56,15 +58,23 @@ struct ox_seat {
 	bool done;     /* the walk saw the end of the list */
 	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
 	struct ox_members members; /* of a memcg: where the walk is */
+	struct task_struct *pos;   /* of the whole machine: where the walk is */
+	struct task_struct *init;
+	struct task_struct *trigger;
+	u32 rss_mode;
+	u32 n_cpus;
+	bool ask_domain; /* the walk goes beyond it: ask each whether it is in it */
 	struct ox_prio_memo memo;
 	struct oomx_facts facts;      /* of the candidate at hand */
 	struct oomx_facts best_facts;
 	struct oomx_candidate top[OOMX_TOP_K];
+	struct task_struct *top_task[OOMX_TOP_K];
 	struct ox_nodes nodes;
 	char path[OOMX_PATH_LEN + OX_NAME_MAX];
 };
 
 extern const void init_task __ksym;
+extern const void init_pid_ns __ksym;
 
 /* Higher badness first; among equals the youngest, which the kernel's own scan meets last. */
 static __always_inline bool ox_before(s64 badness, u64 start_ns, s64 than, u64 than_start_ns)
@@ -72,8 +82,8 @@ static __always_inline bool ox_before(s64 badness, u64 start_ns, s64 than, u64 t
 	return badness > than || (badness == than && start_ns >= than_start_ns);
 }
 
-static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_seat *s,
-				       struct ox_pick *p)
+static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_pick *p,
+				       struct oomx_facts *facts)
 {
 	c->pid = p->pid;
 	c->_pad = 0;
@@ -81,11 +91,11 @@ static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_seat 
 	c->badness = p->badness;
 	c->points = p->points;
 	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->task->comm);
-	c->facts = s->facts;
+	c->facts = *facts;
 }
 
 /* Keeps the OOMX_TOP_K best, unordered: the reader sorts. */
-static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p)
+static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct oomx_facts *facts)
 {
 	struct oomx_candidate *c;
 	u32 i, at;
@@ -98,9 +108,8 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p)
 		if (!ox_before(p->badness, p->start_ns, c->badness, c->start_ns))
 			return 0;
 	}
-	if (OX_POLICY_LEAN)
-		ox_facts_rest(&s->facts, p->task);
-	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], s, p);
+	s->top_task[at & (OOMX_TOP_K - 1)] = p->task;
+	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], p, facts);
 	at = 0;
 	for (i = 1; i < OOMX_TOP_K; i++)
 		if (i < s->n_top && ox_before(s->top[at & (OOMX_TOP_K - 1)].badness,
@@ -109,6 +118,47 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p)
 			at = i;
 	s->worst = at;
 	return 0;
+}
+
+/*
+ * For the walk, which keeps the best itself apart until its end. An equal of the last does not
+ * take its place: crowds of equal processes are no news.
+ */
+static __always_inline void ox_top_offer(struct ox_seat *s, struct ox_pick *p,
+					 struct oomx_facts *facts)
+{
+	if (s->n_top < OOMX_TOP_K || p->badness > s->top[s->worst & (OOMX_TOP_K - 1)].badness)
+		ox_top_insert(s, p, facts);
+}
+
+/*
+ * What a lean policy is not told is read when it is reported: the choice itself does not wait for
+ * it. One that is gone by then has none of it.
+ */
+static __always_inline void ox_top_complete(struct ox_seat *s)
+{
+	u32 i;
+
+	for (i = 0; i < OOMX_TOP_K && i < s->n_top; i++) {
+		struct oomx_candidate *c = &s->top[i];
+		struct task_struct *t = s->top_task[i];
+
+		if ((u32)ox_read(t, tgid) == c->pid && ox_read(t, start_boottime) == c->start_ns)
+			ox_facts_complete(&c->facts, t);
+	}
+}
+
+/* After each change of those that a process has to beat to change anything. */
+static __always_inline void ox_bars_set(struct ox_seat *s)
+{
+	s64 points = s->kernel_second < s->rival ? s->kernel_second : s->rival;
+	s64 badness = s->top[s->worst & (OOMX_TOP_K - 1)].badness;
+
+	s->points_bar = points < s->kernel.points ? points + 1 : s->kernel.points;
+	if (s->n_top < OOMX_TOP_K)
+		s->badness_bar = OX_LONG_MIN;
+	else
+		s->badness_bar = badness < s->best.badness ? badness + 1 : s->best.badness;
 }
 
 /* select_bad_process()'s choice and its runner-up: the last scanned of the highest points */
@@ -171,46 +221,85 @@ static __always_inline void ox_beaten(struct ox_seat *s, s64 points, u32 pid)
 	}
 }
 
-static __noinline int ox_consider(struct ox_seat *s, struct task_struct *t)
+/* One for whom more is asked, because the choice may depend on it. */
+static __noinline int ox_contend(struct ox_seat *s, struct ox_look *l, s64 points, s64 badness)
 {
-	struct ox_find_mm f = {};
-	struct ox_pick p = { .task = t };
+	struct ox_pick p = { .badness = badness, .points = points };
+	struct task_struct *t;
 
-	if (!ox_domain_has(&s->dom, t))
+	if (!ox_look_closer(l)) {
+		s->n_offered--;
 		return 0;
-	if (ox_is_victim(t)) {
+	}
+	p.task = l->task;
+	p.mm = l->mm;
+	p.adj = l->adj;
+	t = ox_cast(p.task);
+	p.pid = ox_get(t, tgid);
+	p.start_ns = ox_get(t, start_boottime);
+	ox_kernel_consider(s, &p);
+	if (badness == OOMX_NEVER) { /* not for the kernel */
+		ox_beaten(s, points, p.pid);
+	} else if (s->best.task &&
+		   !ox_before(badness, p.start_ns, s->best.badness, s->best.start_ns)) {
+		ox_beaten(s, points, p.pid);
+		ox_top_offer(s, &p, &s->facts);
+	} else {
+		if (s->best.task) {
+			ox_beaten(s, s->best.points, s->best.pid);
+			ox_top_offer(s, &s->best, &s->best_facts);
+		}
+		s->best = p;
+		s->best_facts = s->facts;
+	}
+	ox_bars_set(s);
+	return 0;
+}
+
+/*
+ * Reads into l and s->facts what points and badness are made of. False: not to be killed. Those
+ * that pass are still to be looked at closer before they count for anything.
+ */
+static __always_inline bool ox_weigh(struct ox_seat *s, struct task_struct *t, struct ox_look *l)
+{
+	struct mm_struct *mm;
+
+	if (!ox_look_killable(l) || t == s->init)
+		return false;
+	mm = l->mm;
+	if (l->adj == OOMX_ADJ_RAISED || l->adj == OOMX_ADJ_LOWERED)
+		l->adj = ox_adj_of_owner(ox_read(t, tgid), ox_read(t, start_boottime), l->adj);
+	ox_facts_mem(&s->facts, mm, s->rss_mode, s->n_cpus);
+	if (!OX_POLICY_NO_VM)
+		s->facts.total_vm_pages = ox_read(mm, total_vm);
+	s->facts.oom_score_adj = l->adj;
+	s->facts.flags = (t == s->trigger ? OOMX_FACT_IS_TRIGGER : 0) |
+			 (l->origin ? OOMX_FACT_ORIGIN : 0);
+	return true;
+}
+
+static __always_inline void ox_consider(struct ox_seat *s, struct task_struct *t)
+{
+	struct ox_look l;
+	s64 points, badness;
+
+	if (!ox_look(&l, t))
+		return;
+	if (l.oom_mm) {
 		if (ox_holds_back(s, t))
 			s->inflight = true;
-		return 0;
+		return;
 	}
-	if (!ox_killable(t, &f, &p.adj))
-		return 0;
-	p.mm = f.mm;
-	p.pid = BPF_CORE_READ(t, tgid);
-	p.start_ns = BPF_CORE_READ(t, start_boottime);
-	p.adj = ox_adj_of_owner(p.pid, p.start_ns, p.adj);
-	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
+	if (!ox_weigh(s, t, &l))
+		return;
+	ox_facts_prio(&s->facts, ox_read(t, cgroups), &s->memo);
 	if (!OX_POLICY_LEAN)
 		ox_facts_rest(&s->facts, t);
-	s->facts.oom_score_adj = p.adj;
-	p.points = s->facts.flags & OOMX_FACT_ORIGIN ? OX_LONG_MAX : oomx_badness(&s->facts);
-	ox_kernel_consider(s, &p);
+	points = l.origin ? OX_LONG_MAX : oomx_badness(&s->facts);
+	badness = oomx_policy_rank(&s->facts);
 	s->n_offered++;
-	p.badness = oomx_policy_rank(&s->facts);
-	if (p.badness == OOMX_NEVER) { /* not for the kernel */
-		ox_beaten(s, p.points, p.pid);
-		return 0;
-	}
-	ox_top_insert(s, &p);
-	if (s->best.task && !ox_before(p.badness, p.start_ns, s->best.badness, s->best.start_ns)) {
-		ox_beaten(s, p.points, p.pid);
-		return 0;
-	}
-	if (s->best.task)
-		ox_beaten(s, s->best.points, s->best.pid);
-	s->best = p;
-	s->best_facts = s->facts;
-	return 0;
+	if (points >= s->points_bar || badness >= s->badness_bar)
+		ox_contend(s, &l, points, badness);
 }
 
 /* The points that the kernel will see once the best's oom_score_adj is raised. */
@@ -220,32 +309,29 @@ static __always_inline s64 ox_points_raised(struct ox_seat *s)
 }
 
 /* Notes who has as many points as the best will have. */
-static __noinline int ox_rival_consider(struct ox_seat *s, struct task_struct *t)
+static __always_inline void ox_rival_consider(struct ox_seat *s, struct task_struct *t)
 {
-	struct ox_find_mm f = {};
 	struct ox_rival r = { .task = t };
-	bool origin;
+	struct ox_look l;
 
-	if (!ox_domain_has(&s->dom, t) || ox_is_victim(t) || !ox_killable(t, &f, &r.adj))
-		return 0;
-	if (f.mm == s->best.mm) /* it dies with the best */
-		return 0;
+	if (!ox_look(&l, t) || l.oom_mm || !ox_weigh(s, t, &l))
+		return;
+	if (l.mm == s->best.mm) /* it dies with the best */
+		return;
+	if (!l.origin && oomx_badness(&s->facts) < ox_points_raised(s))
+		return;
+	if (!ox_look_closer(&l))
+		return;
 	r.pid = BPF_CORE_READ(t, tgid);
 	r.start_ns = BPF_CORE_READ(t, start_boottime);
-	r.adj = ox_adj_of_owner(r.pid, r.start_ns, r.adj);
-	ox_facts_fill(&s->facts, t, f.mm, &s->dom, &s->memo);
-	s->facts.oom_score_adj = r.adj;
-	origin = s->facts.flags & OOMX_FACT_ORIGIN;
-	if (!origin && oomx_badness(&s->facts) < ox_points_raised(s))
-		return 0;
+	r.adj = l.adj;
 	r.adj_min = BPF_CORE_READ(t, signal, oom_score_adj_min);
-	if (origin || s->n_rivals >= OX_RIVALS || r.adj <= OOMX_ADJ_LOWERED ||
+	if (l.origin || s->n_rivals >= OX_RIVALS || r.adj <= OOMX_ADJ_LOWERED ||
 	    (r.adj_min > OOMX_ADJ_LOWERED && r.adj_min != r.adj)) {
 		s->n_rivals = OX_RIVALS + 1;
-		return 0;
+		return;
 	}
 	s->rivals[s->n_rivals++ & (OX_RIVALS - 1)] = r;
-	return 0;
 }
 
 /* Before a walk begins, or begins anew. */
@@ -258,47 +344,51 @@ static __always_inline void ox_rank_reset(struct ox_seat *s, bool rivals)
 	s->kernel.task = NULL;
 	s->kernel_second = OX_LONG_MIN;
 	s->rival = OX_LONG_MIN;
+	s->points_bar = OX_LONG_MIN;
+	s->badness_bar = OX_LONG_MIN;
 	s->rival_pid = 0;
 	s->n_tasks = 0;
 	s->n_offered = 0;
 	s->n_top = 0;
 	s->worst = 0;
 	s->inflight = false;
-	s->memo.cgrp = NULL;
-	s->memo.set = false;
+	ox_memo_reset(&s->memo);
 }
 
 static __always_inline int ox_visit(struct ox_seat *s, struct task_struct *t, bool rivals)
 {
+	s->n_tasks += !rivals;
+	if (s->ask_domain && !ox_domain_has(&s->dom, t))
+		return 0;
 	if (rivals) {
 		ox_rival_consider(s, t);
 		return s->n_rivals > OX_RIVALS;
 	}
-	s->n_tasks++;
 	ox_consider(s, t);
 	return 0;
 }
 
 struct ox_walk {
 	struct ox_seat *seat;
-	struct task_struct *pos;
 	bool rivals; /* a second walk, for those who beat the best */
 };
 
 static int ox_walk_step(u32 i, struct ox_walk *w)
 {
-	struct task_struct *pos = w->pos;
-	struct list_head *next = BPF_CORE_READ(pos, tasks.next);
 	struct ox_seat *s = w->seat;
+	struct list_head *next;
+	struct task_struct *t;
 
-	if (!next || !s)
+	if (!s)
 		return 1;
-	w->pos = ox_task_of_tasks(next);
-	if (w->pos == (struct task_struct *)&init_task) {
-		s->done = true;
+	next = ox_read(s->pos, tasks.next);
+	t = ox_task_of_tasks(next);
+	s->pos = t;
+	if (!next || t == (struct task_struct *)&init_task) {
+		s->done = next;
 		return 1;
 	}
-	return ox_visit(s, w->pos, w->rivals);
+	return ox_visit(s, t, w->rivals);
 }
 
 /*
@@ -321,6 +411,24 @@ static int ox_member_step(u32 i, struct ox_walk *w)
 	return t ? ox_visit(s, t, w->rivals) : 0;
 }
 
+/* What is the same for all processes. */
+static __always_inline void ox_walk_prepare(struct ox_seat *s)
+{
+	struct task_struct *reaper = NULL, *cur = (void *)bpf_get_current_task();
+	struct oomx_config *cfg = ox_config();
+
+	/* is_global_init() is asked of leaders only: the pid need not be read of each */
+	bpf_probe_read_kernel(&reaper, sizeof(reaper),
+			      (const char *)&init_pid_ns +
+				      bpf_core_field_offset(struct pid_namespace, child_reaper));
+	s->init = ox_read(reaper, group_leader);
+	s->trigger = ox_read(cur, group_leader);
+	s->rss_mode = cfg ? cfg->rss_mode : 0;
+	s->n_cpus = cfg ? cfg->n_cpus : 0;
+	__builtin_memset(&s->facts, 0, sizeof(s->facts));
+	s->facts.domain_pages = s->dom.pages;
+}
+
 /*
  * Visits every process of the seat's domain, and sets seat->done at the end of it. A memcg's are
  * found from its cgroups, however many there are on the machine; where that fails, and for the
@@ -329,27 +437,30 @@ static int ox_member_step(u32 i, struct ox_walk *w)
  */
 static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
 {
-	struct ox_walk w = {
-		.seat = s,
-		.pos = (struct task_struct *)&init_task,
-		.rivals = rivals,
-	};
+	struct ox_walk w = { .seat = s, .rivals = rivals };
 
 	s->done = false;
 	s->torn = false;
+	s->ask_domain = s->dom.nodes;
+	ox_walk_prepare(s);
 	ox_rank_reset(s, rivals);
 	if (s->dom.css) {
 		ox_members_begin(&s->members, s->dom.css);
 		bpf_loop(OX_TASKS_MAX, ox_member_step, &w, 0);
 		if (!s->torn)
 			return;
+		s->ask_domain = true;
 		ox_rank_reset(s, rivals);
 	}
+	s->pos = (struct task_struct *)&init_task;
 	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
 }
 
 /*
  * Ranks every process of the seat's domain. The caller has filled seat->dom. One pass; no locks.
+ * What it costs is reading: of a process that changes nothing, the list, mm, signal, three numbers
+ * of the signal struct, cgroups, and of the mm the counters and the page tables: seven reads, and
+ * as many calls where ox_can_cast() is false. It adds to this with every fact that a policy wants.
  * False: the walk did not reach its end, do not trust the result.
  */
 static __noinline bool ox_rank(struct ox_seat *s)
@@ -357,6 +468,8 @@ static __noinline bool ox_rank(struct ox_seat *s)
 	u64 t0 = bpf_ktime_get_ns();
 
 	ox_walk(s, /* rivals= */ false);
+	if (s->best.task)
+		ox_top_insert(s, &s->best, &s->best_facts);
 	s->rank_ns = bpf_ktime_get_ns() - t0;
 	return s->done;
 }

@@ -25,7 +25,9 @@ static __always_inline struct list_head *ox_thread_head(struct signal_struct *si
 /* is_global_init() or a kernel thread: oom_unkillable_task() (mm/oom_kill.c, 6.1 to 7.3) */
 static __always_inline bool ox_unkillable(struct task_struct *p)
 {
-	return BPF_CORE_READ(p, tgid) == 1 || (BPF_CORE_READ(p, flags) & OX_PF_KTHREAD);
+	struct task_struct *t = ox_cast(p);
+
+	return ox_get(t, tgid) == 1 || (ox_get(t, flags) & OX_PF_KTHREAD);
 }
 
 struct ox_find_mm {
@@ -77,7 +79,7 @@ static __noinline bool ox_find_mm(struct task_struct *p, struct ox_find_mm *f)
 /* in_vfork() (include/linux/sched/mm.h, 6.1 to 7.3): its parent waits, and shares its mm */
 static __always_inline bool ox_in_vfork(struct task_struct *t, struct mm_struct *mm)
 {
-	return BPF_CORE_READ(t, vfork_done) && BPF_CORE_READ(t, real_parent, mm) == mm;
+	return ox_read(t, vfork_done) && BPF_CORE_READ(t, real_parent, mm) == mm;
 }
 
 /* All its threads are dying: __task_will_free_mem() (mm/oom_kill.c, 6.1 to 7.3), less core dumps */
@@ -92,19 +94,100 @@ static __always_inline bool ox_is_victim(struct task_struct *p)
 }
 
 /*
- * The tests of oom_badness() before it counts. Fills f; false: LONG_MIN, not to be killed.
+ * What is asked of every process. The rest, ox_look_closer(), is asked only of those for whom the
+ * answer matters: reading is what ranking costs.
  */
+struct ox_look {
+	struct task_struct *task;
+	struct task_struct *thread; /* the first that has an mm */
+	struct mm_struct *mm;
+	struct mm_struct *oom_mm; /* not NULL: a victim already */
+	s32 adj;
+	bool origin;
+};
+
+/* The three fields lie side by side: one read, where each read is a call. */
+static __always_inline void ox_look_signal_call(struct ox_look *l, struct signal_struct *sig)
+{
+	const u32 from = bpf_core_field_offset(sig->oom_flag_origin);
+	const u32 adj = bpf_core_field_offset(sig->oom_score_adj) - from;
+	const u32 mm = bpf_core_field_offset(sig->oom_mm) - from;
+	char buf[32];
+
+	if (adj > sizeof(buf) - sizeof(s16) || mm > sizeof(buf) - sizeof(void *)) {
+		l->oom_mm = BPF_CORE_READ(sig, oom_mm);
+		l->adj = BPF_CORE_READ(sig, oom_score_adj);
+		l->origin = BPF_CORE_READ(sig, oom_flag_origin);
+		return;
+	}
+	bpf_probe_read_kernel(buf, mm + sizeof(void *), (void *)sig + from);
+	l->oom_mm = *(struct mm_struct **)(buf + mm);
+	l->adj = *(s16 *)(buf + adj);
+	l->origin = *buf;
+}
+
+static __always_inline void ox_look_signal(struct ox_look *l, struct signal_struct *sig)
+{
+	if (ox_can_cast()) {
+		l->oom_mm = sig->oom_mm;
+		l->adj = sig->oom_score_adj;
+		l->origin = sig->oom_flag_origin;
+	} else {
+		ox_look_signal_call(l, sig);
+	}
+}
+
+/* False: a kernel thread. */
+static __always_inline bool ox_look(struct ox_look *l, struct task_struct *p)
+{
+	struct task_struct *t = ox_cast(p);
+
+	l->task = p;
+	l->thread = p;
+	l->mm = ox_get(t, mm);
+	if (!l->mm && (ox_get(t, flags) & OX_PF_KTHREAD))
+		return false;
+	ox_look_signal(l, ox_get(t, signal));
+	return true;
+}
+
+/* Its leader has no mm any more. */
+static __noinline bool ox_look_threads(struct ox_look *l)
+{
+	struct ox_find_mm f = {};
+	bool found = ox_find_mm(l->task, &f);
+
+	l->thread = f.t;
+	l->mm = f.mm;
+	return found;
+}
+
+/* The tests of oom_badness() before it counts; those that turn away many processes. */
+static __always_inline bool ox_look_killable(struct ox_look *l)
+{
+	return (l->mm || ox_look_threads(l)) && l->adj != OX_ADJ_MIN;
+}
+
+/* Its other tests: init, kernel threads on a borrowed mm, vfork, given up on by the reaper. */
+static __always_inline bool ox_look_closer(struct ox_look *l)
+{
+	struct task_struct *thread = l->thread;
+
+	return !ox_unkillable(l->task) && !(ox_mm_flags(l->mm) & (1UL << OX_MMF_OOM_SKIP)) &&
+	       !ox_in_vfork(thread, l->mm);
+}
+
+/* All the tests of oom_badness() before it counts. Fills f; false: LONG_MIN, not to be killed. */
 static __always_inline bool ox_killable(struct task_struct *p, struct ox_find_mm *f, s32 *adj)
 {
-	struct task_struct *t;
+	struct ox_look l = {};
 
-	if (ox_unkillable(p) || !ox_find_mm(p, f))
+	if (!ox_look(&l, p) || !ox_look_killable(&l))
 		return false;
-	t = f->t;
-	*adj = BPF_CORE_READ(t, signal, oom_score_adj);
-	if (*adj == OX_ADJ_MIN || (ox_mm_flags(f->mm) & (1UL << OX_MMF_OOM_SKIP)))
-		return false;
-	return !ox_in_vfork(t, f->mm);
+	*adj = l.adj;
+	f->t = l.thread;
+	f->mm = l.mm;
+	return ox_look_closer(&l);
 }
 
 #endif

@@ -171,12 +171,13 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 	s32 adj = ox_adj_of_owner(pid, start_ns, BPF_CORE_READ(t, signal, oom_score_adj));
 
 	if (ox_now.ranked && s->best.task && s->best.pid == pid) {
+		ox_facts_complete(&s->best_facts, t);
 		r->facts = s->best_facts;
 		r->badness = s->best.badness;
 		r->points = s->best.points;
 		return;
 	}
-	s->memo.cgrp = NULL;
+	ox_memo_reset(&s->memo);
 	ox_facts_fill(&s->facts, t, mm, &s->dom, &s->memo);
 	ox_facts_rest(&s->facts, t);
 	s->facts.oom_score_adj = adj;
