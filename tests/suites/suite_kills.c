@@ -33,6 +33,7 @@
 #define H2_MIB 8
 #define HP_MIB 50
 
+#define THROTTLED_MIB 10 /* of hp's, which take long with a tenth of a CPU */
 #define GROUP_SIZE 20
 #define CHEAP_MIB 10 /* two of them are not too many */
 #define LOWERED_MIB 36 /* memory.max, when it is lowered under those who are there */
@@ -42,6 +43,7 @@
 
 static struct cast cast;
 static const char *throttle; /* cpu.max of everybody while hp grows; NULL: none */
+static unsigned int has_mib; /* of hp's, before it grows */
 
 static struct worker_spec spec_of(const char *comm, const char *cgroup, unsigned int mib)
 {
@@ -58,11 +60,11 @@ static struct worker *add(const char *comm, const char *cgroup, unsigned int mib
 /* hp grows, next to an h2 that stands by. */
 static void starve(unsigned int mib, unsigned int triggers)
 {
-	const struct worker_growth g = { .mib = mib, .threads = triggers };
+	const struct worker_growth g = { .mib = mib - has_mib, .threads = triggers };
 	struct worker *hp;
 
 	add("h2", H2, H2_MIB, false);
-	hp = add("hp", HP, 0, false);
+	hp = add("hp", HP, has_mib, false);
 	cast_ready(&cast);
 	if (throttle)
 		cgroup_set(TOP, "cpu.max", throttle);
@@ -196,8 +198,10 @@ static void play_cpu_max(void)
 	cgroup_set("", "cgroup.subtree_control", "+cpu");
 	add("lp", LP, LP_MIB, true);
 	throttle = "10000 100000";
+	has_mib = HP_MIB - THROTTLED_MIB;
 	starve(HP_MIB, 4);
 	throttle = NULL;
+	has_mib = 0;
 	cgroup_set(TOP, "cpu.max", "max");
 }
 
