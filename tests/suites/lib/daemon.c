@@ -27,6 +27,16 @@ static struct {
 	unsigned int totals[OOMX_REC_MAX];
 } d = { .out = -1, .err = -1 };
 
+/* The one that is being replaced, as long as it has not ended. */
+static struct {
+	pid_t pid;
+	bool running;
+	int status;
+	int out, err;
+	size_t len;
+	char buffer[65536];
+} old = { .out = -1, .err = -1 };
+
 static char buffer[65536];
 static char errors[4096];
 static struct event events[DAEMON_EVENTS_MAX];
@@ -35,11 +45,17 @@ nfds_t daemon_poll_fds(struct pollfd *fds)
 {
 	fds[0] = (struct pollfd){ .fd = d.out, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = d.err, .events = POLLIN };
+	fds[2] = (struct pollfd){ .fd = old.out, .events = POLLIN };
 	return DAEMON_FDS;
 }
 
 bool daemon_reaped(pid_t pid, int status)
 {
+	if (old.running && pid == old.pid) {
+		old.running = false;
+		old.status = status;
+		return true;
+	}
 	if (!d.running || pid != d.pid)
 		return false;
 	d.running = false;
@@ -87,33 +103,33 @@ static void take_line(const char *line)
 	}
 }
 
-static void read_events(void)
+static void read_events(int *fd, char buf[sizeof(buffer)], size_t *len)
 {
 	char *start, *end;
 	ssize_t n;
 
-	while (d.out >= 0) {
-		n = read(d.out, buffer + d.len, sizeof(buffer) - 1 - d.len);
+	while (*fd >= 0) {
+		n = read(*fd, buf + *len, sizeof(buffer) - 1 - *len);
 		if (n < 0)
 			return;
 		if (!n) {
-			if (d.len)
-				suite_fail("oomx's output ends inside a line: %.80s", buffer);
-			close(d.out);
-			d.out = -1;
+			if (*len)
+				suite_fail("oomx's output ends inside a line: %.80s", buf);
+			close(*fd);
+			*fd = -1;
 			return;
 		}
-		d.len += (size_t)n;
-		buffer[d.len] = '\0';
-		for (start = buffer; (end = strchr(start, '\n')); start = end + 1) {
+		*len += (size_t)n;
+		buf[*len] = '\0';
+		for (start = buf; (end = strchr(start, '\n')); start = end + 1) {
 			*end = '\0';
 			take_line(start);
 		}
-		d.len -= (size_t)(start - buffer);
-		memmove(buffer, start, d.len + 1);
-		if (d.len == sizeof(buffer) - 1) {
-			suite_fail("an event of more than %zu bytes", d.len);
-			d.len = 0;
+		*len -= (size_t)(start - buf);
+		memmove(buf, start, *len + 1);
+		if (*len == sizeof(buffer) - 1) {
+			suite_fail("an event of more than %zu bytes", *len);
+			*len = 0;
 		}
 	}
 }
@@ -142,7 +158,8 @@ static void read_errors(void)
 
 void daemon_read(void)
 {
-	read_events();
+	read_events(&old.out, old.buffer, &old.len);
+	read_events(&d.out, buffer, &d.len);
 	read_errors();
 }
 
@@ -152,20 +169,19 @@ static bool settled(void *arg)
 	return d.ready || !d.running;
 }
 
-void daemon_start(const char *const args[])
+static void start(const char *const args[], bool replace)
 {
-	const char *argv[COMMAND_ARGS_MAX + 1] = { command_oomx(), "run", "--json" };
-	size_t n;
+	const char *argv[COMMAND_ARGS_MAX + 1] = { command_oomx(), "run", "--json", "--replace" };
+	size_t n, first = replace ? 4 : 3;
 	int err;
 
-	for (n = 0; args && args[n] && n + 4 < COMMAND_ARGS_MAX; n++)
-		argv[3 + n] = args[n];
+	argv[first] = NULL;
+	for (n = 0; args && args[n] && n + first + 1 < COMMAND_ARGS_MAX; n++)
+		argv[first + n] = args[n];
 	d.ready = false;
 	d.hook[0] = '\0';
 	d.len = d.errors_len = 0;
 	errors[0] = '\0';
-	memset(d.totals, 0, sizeof(d.totals));
-	daemon_clear();
 
 	err = command_spawn(argv, 0, &d.pid, &d.out, &d.err);
 	if (err)
@@ -175,6 +191,37 @@ void daemon_start(const char *const args[])
 	if (!suite_wait(settled, NULL, SUITE_START_MS) || !d.ready)
 		suite_fatal("oomx run: expected a \"ready\" line, it %s; it says: %s",
 			    d.running ? "has none" : "has ended", errors);
+}
+
+void daemon_start(const char *const args[])
+{
+	memset(d.totals, 0, sizeof(d.totals));
+	daemon_clear();
+	start(args, false);
+}
+
+static bool old_gone(void *arg)
+{
+	(void)arg;
+	return !old.running && old.out < 0;
+}
+
+void daemon_replace(const char *const args[])
+{
+	old.pid = d.pid;
+	old.running = d.running;
+	old.out = d.out;
+	old.err = d.err;
+	old.len = d.len;
+	memcpy(old.buffer, buffer, d.len);
+	start(args, true);
+	if (!suite_wait(old_gone, NULL, SUITE_STEP_MS))
+		suite_fatal("the oomx that was replaced does not end");
+	if (!WIFEXITED(old.status) || WEXITSTATUS(old.status))
+		suite_fail("expected the oomx that was replaced to exit 0, got wait status %#x",
+			   (unsigned int)old.status);
+	close(old.err); /* what it had to say there would be of interest in a failure only */
+	old.err = -1;
 }
 
 bool daemon_running(void)

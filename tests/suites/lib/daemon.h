@@ -9,11 +9,13 @@
 
 #include "lib/event.h"
 
-#define DAEMON_FDS 2
+#define DAEMON_FDS 3
 #define DAEMON_EVENTS_MAX 1024 /* between two calls of daemon_clear() */
 
 /* `oomx run --json ARGS...`; returns when it says that it is ready, fatal if it never does. */
 void daemon_start(const char *const args[]);
+/* The same with --replace, while one runs: ends when that one has, too. Events go on counting. */
+void daemon_replace(const char *const args[]);
 bool daemon_running(void);
 void daemon_require(void); /* fatal, with what it says, where it has ended by itself */
 pid_t daemon_pid(void);

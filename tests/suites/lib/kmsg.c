@@ -150,6 +150,16 @@ void kmsg_clear(void)
 	log_.n_kills = 0;
 }
 
+unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max)
+{
+	unsigned int n = log_.n_kills < max ? log_.n_kills : max;
+
+	memcpy(ret, log_.kills, n * sizeof(*ret));
+	log_.n_kills -= n;
+	memmove(log_.kills, log_.kills + n, log_.n_kills * sizeof(*ret));
+	return n;
+}
+
 unsigned int kmsg_kills(const struct kmsg_kill **ret_kills)
 {
 	if (ret_kills)

@@ -18,6 +18,7 @@ void kmsg_open(void); /* from now on */
 int kmsg_fd(void);
 void kmsg_read(void);
 void kmsg_clear(void); /* forget the kills so far */
+unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max); /* those read so far, once each */
 
 /* "Killed process PID (COMM)" lines since the last clear, in order. */
 unsigned int kmsg_kills(const struct kmsg_kill **ret_kills);

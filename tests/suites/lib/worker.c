@@ -180,6 +180,11 @@ bool worker_killed(const struct worker *w)
 	return w->reaped && WIFSIGNALED(w->status) && WTERMSIG(w->status) == SIGKILL;
 }
 
+bool worker_ready(const struct worker *w)
+{
+	return __atomic_load_n(&w->slot->state, __ATOMIC_ACQUIRE) == WORKER_READY && !w->slot->go;
+}
+
 bool worker_done(const struct worker *w)
 {
 	return __atomic_load_n(&w->slot->state, __ATOMIC_ACQUIRE) == WORKER_DONE;

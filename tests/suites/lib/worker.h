@@ -78,6 +78,7 @@ const char *worker_comm(const struct worker *w);
 const char *worker_cgroup(const struct worker *w);
 bool worker_alive(const struct worker *w); /* not reaped, that is */
 bool worker_killed(const struct worker *w); /* ended by SIGKILL */
+bool worker_ready(const struct worker *w);  /* and has not been told to grow */
 bool worker_done(const struct worker *w);   /* reached what it had to grow to */
 bool worker_failed(const struct worker *w, const char **ret_why);
 const char *worker_fate(const struct worker *w); /* in words */

@@ -204,10 +204,11 @@ static void *grower(void *arg)
 	return NULL;
 }
 
-/* A bomb: they all live, and die with it. */
+/* A bomb: they all live, and die with it; that is with this thread, which never ends by itself. */
 static void *bomber(void *arg)
 {
 	struct worker_slot *s = arg;
+	pid_t self = getpid();
 	unsigned int i;
 
 	tell_tid();
@@ -216,6 +217,8 @@ static void *bomber(void *arg)
 
 		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != self) /* it died before that */
+				_exit(0);
 			touch(map(s->growth.fork_kib, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1),
 			      s->growth.fork_kib);
@@ -224,7 +227,7 @@ static void *bomber(void *arg)
 		if (pid < 0)
 			give_up("fork", errno);
 	}
-	return NULL;
+	rest();
 }
 
 /* Forks for as long as it lives, and keeps the youngest of its children. */
