@@ -55,7 +55,8 @@ int ox_identity_from_path(const char *cgroup, struct ox_identity *ret);
  * Adds what the runtimes know. 0: it is a container and its runtime's state was found, and says
  * that the cgroup is the container's: what is named there is not `nested` any more. -ENODATA: not a
  * container; -ENOENT: a container nobody has state of (yet: some is written after the cgroup is
- * made), or state of another cgroup; -ENOMEM. Reads files of limited size, and never waits.
+ * made), or state of another cgroup; -ENOMEM. Reads files of limited size; where there are none, it
+ * asks Docker's and Podman's sockets, at most 0.3 s each.
  *
  * Finds also containers of crun and runc whose path does not tell, if the last part of their
  * cgroup's path is their id.

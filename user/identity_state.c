@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What container runtimes keep on disk, in formats that are theirs and not promised to anybody:
- * whatever is missing or different is left unknown.
+ * whatever is missing or different is left unknown. Where nothing is found, sockets are asked.
  *
  *   OCI bundle	config.json: annotations, linux.cgroupsPath (runtime-spec)
  *   containerd	/run/containerd/io.containerd.runtime.v2.task/NAMESPACE/ID/config.json
@@ -24,6 +24,7 @@
 #include "cleanup.h"
 #include "identity.h"
 #include "identity_oci.h"
+#include "identity_socket.h"
 #include "statefile.h"
 
 #define CONFIG_MAX ((size_t)4 << 20) /* of one container */
@@ -66,7 +67,7 @@ static int load(const struct look *l, size_t max, json_t **ret, const char *path
 	return err == -ENOMEM || !err ? err : -ENOENT;
 }
 
-/* ---- sources. 0: found; -ENOENT: ask the next; -ESTALE: not its cgroup; -ENOMEM ------------- */
+/* ---- sources. 0: found; -ENOENT: ask the next; -ESTALE: not its cgroup; -ENOMEM -------------- */
 
 static int read_bundle(const struct look *l, const char *path, bool confirmed)
 {
@@ -290,6 +291,16 @@ static int read_nspawn(const struct look *l)
 	return -ENODATA;
 }
 
+static int ask_docker(const struct look *l)
+{
+	return ox_identity_ask_socket(l->root, "/run/docker.sock", l->id);
+}
+
+static int ask_podman(const struct look *l)
+{
+	return ox_identity_ask_socket(l->root, "/run/podman/podman.sock", l->id);
+}
+
 /* ---- which to ask ---------------------------------------------------------------------------- */
 
 static const struct source {
@@ -302,12 +313,14 @@ static const struct source {
 	{ "containerd", read_containerd },
 	{ "crun", read_crun },
 	{ "runc", read_runc },
+	{ "docker", ask_docker }, /* last: they may have to be started to answer */
+	{ "podman", ask_podman },
 	{ "lxc", read_lxc },
 	{ "nspawn", read_nspawn },
 };
 
 #define N_SOURCES (sizeof(sources) / sizeof(sources[0]))
-#define N_OF_ANYBODY 6 /* those whose ids look all the same */
+#define N_OF_ANYBODY 8 /* those whose ids look all the same */
 
 static int ask(const struct look *l)
 {

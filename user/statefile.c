@@ -81,6 +81,20 @@ int ox_statefile_json(int root, const char *path, size_t max, json_t **ret)
 	return *ret ? 0 : -EBADMSG;
 }
 
+int ox_statefile_socket(int root, const char *path)
+{
+	_cleanup_close_ int fd = open_below(root, path, O_PATH);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EINVAL;
+	return trusted(&st) ? TAKE_FD(fd) : -EPERM;
+}
+
 bool ox_statefile_exists(int root, const char *path)
 {
 	_cleanup_close_ int fd = open_below(root, path, O_PATH | O_NOFOLLOW);

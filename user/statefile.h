@@ -23,6 +23,9 @@ int ox_statefile_read(int root, const char *path, size_t max, char **ret, size_t
 /* The same, parsed. -EBADMSG: not JSON. The caller owns the one reference. */
 int ox_statefile_json(int root, const char *path, size_t max, json_t **ret);
 
+/* A socket of root's, or whoever runs this: an fd to connect to by /proc/self/fd, or -errno. */
+int ox_statefile_socket(int root, const char *path);
+
 /* Is there anything of that name? A link is not followed. */
 bool ox_statefile_exists(int root, const char *path);
 
