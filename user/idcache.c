@@ -320,6 +320,9 @@ const struct ox_identity *ox_idcache_get(struct ox_idcache *c, const char *cgrou
 		name_pod(c, id);
 		return id;
 	}
+	/* it was just now that memory ran out: open no files without need */
+	if (!id->container_id && !may_be_unmarked(id))
+		return NULL;
 	err = ox_identity_resolve_at(c->root, id);
 	forget_labels(id);
 	return err == -ENOMEM || !id->container_id ? NULL : id;
