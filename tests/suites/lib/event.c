@@ -98,6 +98,32 @@ static void who(const json_t *o, const char *key, struct event_who *w)
 	string(v, "cgroup", w->cgroup, sizeof(w->cgroup));
 }
 
+static void string_or_null(const json_t *o, const char *key, char *buf, size_t size)
+{
+	string(o, key, buf, size);
+	if (!buf[0])
+		snprintf(buf, size, "(null)");
+}
+
+static void container(const json_t *o, const char *key, struct event_container *c)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (json_is_null(v)) {
+		*c = (struct event_container){ "(null)", "(null)", "(null)", "(null)", "(null)",
+					       "(null)", false };
+		return;
+	}
+	v = object(o, key);
+	string_or_null(v, "runtime", c->runtime, sizeof(c->runtime));
+	string_or_null(v, "id", c->id, sizeof(c->id));
+	string_or_null(v, "name", c->name, sizeof(c->name));
+	string_or_null(v, "image", c->image, sizeof(c->image));
+	string_or_null(v, "pod_uid", c->pod_uid, sizeof(c->pod_uid));
+	string_or_null(v, "qos", c->qos, sizeof(c->qos));
+	c->confirmed = truth(v, "confirmed");
+}
+
 static void parse_oom(const json_t *o, struct event *e)
 {
 	char domain[16];
@@ -112,6 +138,8 @@ static void parse_oom(const json_t *o, struct event *e)
 	e->candidates = number(o, "candidates");
 	e->tasks = number(o, "tasks");
 	e->domain_pages = number(o, "domain_pages");
+	container(o, "container", &e->container);
+	container(o, "trigger_container", &e->trigger_container);
 	(void)number(o, "limit_pages");
 	(void)number(o, "usage_pages");
 	(void)number(o, "rank_ns");
@@ -134,6 +162,7 @@ static void parse_kill(const json_t *o, struct event *e)
 	e->latency_ns = number(o, "latency_ns");
 	e->wait_ns = number(o, "wait_ns");
 	e->domain_id = number(o, "domain_id");
+	container(o, "container", &e->container);
 	(void)object(o, "facts");
 	if (!json_object_get(o, "policy") || !json_object_get(o, "policy_hash"))
 		wrong("\"policy\" or \"policy_hash\" is missing");

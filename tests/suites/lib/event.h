@@ -28,6 +28,12 @@ struct event_top {
 	char comm[EVENT_COMM_LEN];
 };
 
+/* "(null)" where there is nothing to say, in all of it without a container */
+struct event_container {
+	char runtime[16], id[72], name[64], image[96], pod_uid[72], qos[16];
+	bool confirmed;
+};
+
 struct event {
 	unsigned int type; /* OOMX_REC_* */
 	char hook[16];
@@ -35,7 +41,10 @@ struct event {
 
 	struct event_who who; /* oom: the trigger; kill and kernel_kill: the victim */
 
+	struct event_container container; /* oom, kill, kernel_kill */
+
 	/* oom */
+	struct event_container trigger_container;
 	bool global;
 	char domain_cgroup[CGROUP_PATH_LEN];
 	int64_t candidates, tasks, domain_pages;
