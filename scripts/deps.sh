@@ -100,8 +100,6 @@ missing() {
 		cpio cpio
 		unshare util-linux
 		flock util-linux
-		podman podman
-		crun crun
 	END
 	# The guests need the statically linked one, whatever is called busybox.
 	dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep -q ' installed$' ||
