@@ -61,6 +61,7 @@ help:
 	@echo 'make test-bpf     BPF programs under BPF_PROG_TEST_RUN, in a guest (KERNEL=7.2)'
 	@echo 'make test-vm      suites in a guest: KERNEL=7.2 [SUITE=choose] [RUNS=n]'
 	@echo 'make acceptance   the full counts on every kernel; writes docs/acceptance.md'
+	@echo '                  (ONLY="(cli|events) ": only cells of tests/vm/matrix like this)'
 	@echo 'make bench        ratios, side by side, in a guest'
 	@echo 'make kmod         the kernel module, for a kernel of the rig: KERNEL=7.2'
 	@echo 'make lint         formatting, static analysis, house rules'
@@ -158,7 +159,7 @@ test: ready
 
 acceptance: ready
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)scripts/acceptance $(O)
+	$(Q)scripts/acceptance $(O) '$(ONLY)'
 
 bench: ready
 	$(Q)$(MAKE) --no-print-directory tests
