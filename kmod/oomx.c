@@ -104,8 +104,7 @@ static int oomx_set(struct oomx_choice_ops *ops, bool only_if_none)
 	if (!err)
 		WRITE_ONCE(late_in_a_row, 0);
 	mutex_unlock(&ops_lock);
-	if (!only_if_none)
-		synchronize_rcu();
+	synchronize_rcu(); /* nobody is in the old one any more */
 	return err;
 }
 
@@ -147,8 +146,7 @@ static struct bpf_struct_ops oomx_struct_ops = {
 
 /* ---- the choice: under oom_lock, so one at a time on the whole machine ---------------------- */
 
-static struct task_struct *asking; /* whose out_of_memory() it is, while it has a wanted one */
-static struct task_struct *wanted;
+static struct task_struct *asking, *wanted; /* whose out_of_memory() it is, if it wants one; whom */
 static bool killed;  /* the kernel has, since it was last seen that no victim is left */
 static atomic_t inside = ATOMIC_INIT(0); /* calls in the new functions */
 
@@ -202,25 +200,26 @@ static struct task_struct *process_of(int pid)
 static struct task_struct *ask(const struct oom_control *oc)
 {
 	struct oomx_choice c = {
-		.id = ++asked,
 		.cgroup_id = oc->memcg ? cgroup_id(oc->memcg->css.cgroup) : 0,
 		.trigger = current->tgid,
 		.order = oc->order,
 		.gfp = (__force u32)oc->gfp_mask,
 	};
-	int pid = OOMX_CHOOSE_NOBODY;
 	struct task_struct *t = NULL;
 	struct oomx_choice_ops *ops;
 	u64 t0 = ktime_get_ns();
+	int pid;
 
 	rcu_read_lock();
 	ops = rcu_dereference(current_ops);
-	if (ops)
-		pid = ops->choose(&c);
+	if (!ops) /* detached just now */
+		goto out;
+	c.id = ++asked;
+	pid = ops->choose(&c);
 	if (ktime_get_ns() - t0 > (u64)READ_ONCE(budget_ms) * NSEC_PER_MSEC) {
 		late++;
 		WRITE_ONCE(late_in_a_row, late_in_a_row + 1);
-		pr_notice("%s took longer than %u ms: the kernel chooses%s\n", ops ? ops->name : "",
+		pr_notice("%s took longer than %u ms: the kernel chooses%s\n", ops->name,
 			  budget_ms, late_in_a_row == LATE_MAX ? ", from now on" : "");
 	} else {
 		WRITE_ONCE(late_in_a_row, 0);
@@ -229,6 +228,7 @@ static struct task_struct *ask(const struct oom_control *oc)
 		abstained += !pid;
 		refused += pid > 0 && !t;
 	}
+out:
 	rcu_read_unlock();
 	return t;
 }
