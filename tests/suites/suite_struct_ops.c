@@ -5,7 +5,8 @@
  *   offered  without the module, oomx says so and --hook struct_ops fails; with it, it is preferred
  *   choose   the scene: lp dies, by the kernel's own hand and once, and nobody else
  *   group    memory.oom.group: lp's whole group dies, and nobody else
- *   slow     a policy that takes too long: the kernel's own victim, and an event that says so
+ *   slow     a policy that takes too long: the kernel's own victim, and an event that says so;
+ *            eleven OOMs in a row, so only where it is asked for
  *
  * Where the kernel has no struct_ops types for modules there is no module ($OOMX_KMOD), and only
  * the first part, without it.
@@ -278,7 +279,7 @@ static void play_loaded(const struct suite_options *o)
 		play_choose(true, o);
 	if (part(o, "group"))
 		play_group(o);
-	if (part(o, "slow"))
+	if (o->only && part(o, "slow"))
 		play_slow();
 	module_unload();
 }
