@@ -21,7 +21,7 @@
 
 /* What outlives a crash, or is looked at by other commands. */
 static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
-					   "oomx_raised", "oomx_turn" };
+					   "oomx_raised", "oomx_turn",	"oomx_rules" };
 /* What one oomx that takes over from another goes on using. */
 static const struct {
 	const char *name;
@@ -30,6 +30,7 @@ static const struct {
 	{ "oomx_prio", sizeof(struct oomx_prio) },
 	{ "oomx_raised", sizeof(struct oomx_raised) },
 	{ "oomx_turn", sizeof(struct oomx_turn) },
+	{ "oomx_rules", sizeof(struct oomx_rule) },
 };
 
 #define N_PINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))

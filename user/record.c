@@ -166,6 +166,8 @@ int ox_record_check(const void *rec, size_t size)
 /* Whether a dies before b. */
 static bool dies_first(const struct oomx_candidate *a, const struct oomx_candidate *b)
 {
+	if ((a->facts.flags ^ b->facts.flags) & OOMX_FACT_PROTECT)
+		return b->facts.flags & OOMX_FACT_PROTECT;
 	if (a->badness != b->badness)
 		return a->badness > b->badness;
 	return a->start_ns > b->start_ns;
@@ -220,8 +222,7 @@ int ox_record_load(const void *rec, size_t size, union ox_record *ret)
 	return 0;
 }
 
-/* Length of the well-formed character at s[0..n), its code point in *ret; 0: there is none. */
-static size_t utf8_char(const unsigned char *s, size_t n, __u32 *ret)
+size_t ox_utf8_char(const unsigned char *s, size_t n, __u32 *ret)
 {
 	static const __u32 first[] = { 0, 0, 0x80, 0x800, 0x10000 }; /* below: overlong */
 	size_t len;
@@ -263,7 +264,7 @@ char *ox_utf8_clean(const char *s, size_t n, bool printable, char *out, size_t s
 	while (n) {
 		const char *from = s;
 		__u32 c;
-		size_t len = utf8_char((const unsigned char *)s, n, &c), put = len;
+		size_t len = ox_utf8_char((const unsigned char *)s, n, &c), put = len;
 
 		if (!len) {
 			from = "\xef\xbf\xbd"; /* U+FFFD */

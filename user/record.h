@@ -78,6 +78,9 @@ json_t *ox_facts_json(const struct oomx_facts *f);
  */
 char *ox_utf8_clean(const char *s, size_t n, bool printable, char *out, size_t size);
 
+/* Length of the well-formed character at s[0..n), n > 0, and its code point; 0: there is none. */
+size_t ox_utf8_char(const unsigned char *s, size_t n, __u32 *ret);
+
 #define OX_TIME_LEN sizeof("2554-07-21T23:34:33.709551615Z")
 
 /* Nanoseconds since 1970 -> RFC 3339, UTC, to the nanosecond. Returns buf. */

@@ -11,6 +11,7 @@
 #include "attach.h"
 #include "cgroup.h"
 #include "record.h"
+#include "rule_names.h"
 
 /* An object under construction. Once something has failed, nothing comes of it. */
 struct object {
@@ -82,6 +83,18 @@ static void put_path(struct object *o, const char *key, const char *leaf_first)
 		put_bytes(o, key, path, sizeof(path));
 }
 
+/* "rule", its place in the files, and "rule_name" */
+static void put_rule(struct object *o, __u32 rule)
+{
+	char name[OOMX_RULE_LEN];
+
+	put_u64(o, "rule", rule & OOMX_RULE_MASK);
+	if (ox_rule_name(rule, name))
+		put_bytes(o, "rule_name", name, sizeof(name));
+	else
+		put(o, "rule_name", json_null());
+}
+
 json_t *ox_who_json(const struct oomx_who *w)
 {
 	struct object o = object_new();
@@ -100,7 +113,7 @@ json_t *ox_facts_json(const struct oomx_facts *f)
 {
 	struct object o = object_new();
 
-	_Static_assert(sizeof(*f) == 144, "a new fact belongs here, and in the schema");
+	_Static_assert(sizeof(*f) == 152, "a new fact belongs here, and in the schema");
 	put_u64(&o, "anon_pages", f->anon_pages);
 	put_u64(&o, "file_pages", f->file_pages);
 	put_u64(&o, "shmem_pages", f->shmem_pages);
@@ -111,7 +124,10 @@ json_t *ox_facts_json(const struct oomx_facts *f)
 	put_s64(&o, "oom_score_adj", f->oom_score_adj);
 	put_s64(&o, "priority", f->priority);
 	put_u64(&o, "class", f->class);
-	put_u64(&o, "rule", f->rule);
+	put_rule(&o, f->rule);
+	put_s64(&o, "weight", f->weight);
+	put_bool(&o, "never", f->flags & OOMX_FACT_NEVER);
+	put_bool(&o, "protect", f->flags & OOMX_FACT_PROTECT);
 	put_u64(&o, "age_ns", f->age_ns);
 	put_u64(&o, "cpu_ns", f->cpu_ns);
 	put_u64(&o, "uid", f->uid);
@@ -189,7 +205,7 @@ static void put_kill(struct object *o, const struct oomx_rec_kill *r)
 	put_bool(o, "agreed", r->agreed);
 	put_u64(o, "trigger_pid", r->trigger_pid);
 	put_u64(o, "rules_generation", r->rules_generation);
-	put_u64(o, "rule", r->facts.rule);
+	put_rule(o, r->facts.rule);
 	put_s64(o, "priority", r->facts.priority);
 	put_u64(o, "latency_ns", r->latency_ns);
 	put_u64(o, "wait_ns", r->wait_ns);

@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "cgroup.h"
 #include "record.h"
+#include "rule_names.h"
 
 #define COMM_LEN (3 * OOMX_COMM_LEN + 1)
 #define PATH_LEN (3 * OX_CGROUP_RECORD_LEN + 1)
@@ -119,6 +120,18 @@ static void print_policy(FILE *out, const struct oomx_rec_kill *r)
 	fprintf(out, "policy %s", *name ? name : "(none)");
 }
 
+static void print_rule(FILE *out, const struct oomx_rec_kill *r)
+{
+	char raw[OOMX_RULE_LEN], name[3 * OOMX_RULE_LEN + 1];
+
+	if (ox_rule_name(r->facts.rule, raw))
+		fprintf(out, " by rule '%s'",
+			ox_utf8_clean(raw, sizeof(raw), /* printable= */ true, name, sizeof(name)));
+	else
+		fprintf(out, " by rule %u of generation %u", r->facts.rule & OOMX_RULE_MASK,
+			r->rules_generation);
+}
+
 /* The second line of both kinds of kill: why this one, and how long it took. */
 static void print_kill_why(FILE *out, const struct oomx_rec_kill *r)
 {
@@ -130,8 +143,10 @@ static void print_kill_why(FILE *out, const struct oomx_rec_kill *r)
 		score_text(r->badness, a), score_text(r->points, b),
 		r->facts.flags & OOMX_FACT_PRIO_SET ? "" : "default ");
 	fprintf(out, "priority %d", r->facts.priority);
+	if (r->facts.class)
+		fprintf(out, ", class %u", r->facts.class);
 	if (r->facts.rule)
-		fprintf(out, " by rule %u of generation %u", r->facts.rule, r->rules_generation);
+		print_rule(out, r);
 	fprintf(out, ", %s; %s after the failed allocation of pid %u",
 		size_text(footprint(&r->facts), a), duration_text(r->latency_ns, b),
 		r->trigger_pid);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * priority - the least important dies first: strictly by the priority of the cgroup (the nearest
- * ancestor that was given one), and by the kernel's badness among equals.
+ * priority - the least important dies first: strictly by the class of the cgroup (the highest
+ * first), then strictly by its priority (the lowest first), both of the nearest ancestor that was
+ * given one, and by the kernel's badness among equals, where a rule's weight counts like
+ * oom_score_adj.
  *
  * A bad idea where the least important workload is always tiny: many small kills free little.
  */
@@ -9,5 +11,8 @@
 
 OOMX_POLICY_LEANEST(priority)
 {
-	return oomx_lexical(-(__s64)f->priority, oomx_badness(f));
+	const __s64 priorities = OOMX_PRIO_MAX - OOMX_PRIO_MIN + 1;
+
+	return oomx_lexical(f->class * priorities - f->priority,
+			    oomx_badness(f) + f->weight * (__s64)(f->domain_pages / 1000));
 }

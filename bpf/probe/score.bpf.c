@@ -95,7 +95,7 @@ int ox_score(struct bpf_iter__task *ctx)
 	}
 	if (s->rec.eligible) {
 		s->rec.points = oomx_badness(&s->rec.facts);
-		s->rec.badness = oomx_policy_rank(&s->rec.facts);
+		s->rec.badness = ox_policy_badness(&s->rec.facts);
 	}
 	bpf_seq_write(ctx->meta->seq, &s->rec, sizeof(s->rec));
 	return 0;

@@ -48,7 +48,7 @@ static int helper_step(u32 i, u32 *done)
 		c->result = oomx_lexical(c->a, c->b);
 		break;
 	case RUN_BEFORE:
-		c->result = ox_before(c->a, c->b, c->c, c->d);
+		c->result = ox_before(c->flags, c->a, c->b, c->flags >> 16, c->c, c->d);
 		break;
 	default:
 		return 1;

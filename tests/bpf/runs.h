@@ -26,11 +26,11 @@ struct run_policy {
 #define RUN_DIV 1     /* oomx_div(a, b) */
 #define RUN_CLAMP 2   /* oomx_clamp(a, b, c) */
 #define RUN_LEXICAL 3 /* oomx_lexical(a, b) */
-#define RUN_BEFORE 4  /* ox_before(a, b, c, d) */
+#define RUN_BEFORE 4  /* ox_before(flags, a, b, flags >> 16, c, d) */
 
 struct run_helper {
 	__u32 op; /* RUN_* */
-	__u32 _pad;
+	__u32 flags;
 	__s64 a, b, c, d;
 	__s64 result; /* out */
 };

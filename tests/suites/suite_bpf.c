@@ -19,10 +19,10 @@
 #include "lib/suite.h"
 #include "lib/testbpf.h"
 #include "lib/worker.h"
+#include "policy_rows.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define COMPLAINTS_MAX 10
-#define P39 (1ull << 39)
 
 static unsigned int complaints;
 
@@ -39,92 +39,6 @@ static void begin(const char *what)
 }
 
 /* ---- policies: what they say ---------------------------------------------------------------- */
-
-/* The same formulas once more, modulo 2^64 as the kernel's own arithmetic is. */
-static __s64 badness(const struct oomx_facts *f)
-{
-	__u64 pages = f->anon_pages + f->file_pages + f->shmem_pages + f->swap_pages +
-		      f->pgtable_pages;
-
-	return (__s64)(pages + (__u64)(__s64)f->oom_score_adj * (f->domain_pages / 1000));
-}
-
-static __s64 lexical(__s64 major, __s64 minor)
-{
-	const __s64 lim = (__s64)P39 - 1;
-
-	minor = minor > lim ? lim : minor < -lim ? -lim : minor;
-	return (__s64)(((__u64)major << 40) + (__u64)minor);
-}
-
-static __s64 priority(const struct oomx_facts *f)
-{
-	return lexical(-(__s64)f->priority, badness(f));
-}
-
-static __s64 newest(const struct oomx_facts *f)
-{
-	__u64 minutes = f->age_ns / 60000000000ull, most = (1u << 22) - 1;
-
-	return lexical(-(__s64)(minutes > most ? most : minutes), badness(f));
-}
-
-struct row {
-	const char *what;
-	struct oomx_facts f;
-	__s64 want;
-};
-
-/* Worst first. Domain: 1 GiB, or as it says. */
-#define GIB 262144ull
-#define MIN 60000000000ull
-static const struct row kernel_rows[] = {
-	{ "most pages there can be", { .anon_pages = 1ull << 62 }, 1ll << 62 },
-	{ "2^39 pages", { .anon_pages = P39 }, 1ll << 39 },
-	{ "adj 1000, all of it",
-	  { .anon_pages = GIB, .domain_pages = GIB, .oom_score_adj = 1000 }, 262144 + 262000 },
-	{ "adj 1000, a page",
-	  { .anon_pages = 1, .domain_pages = GIB, .oom_score_adj = 1000 }, 262001 },
-	{ "each kind counts",
-	  { .anon_pages = 1, .file_pages = 20, .shmem_pages = 300, .swap_pages = 4000,
-	    .pgtable_pages = 50000, .total_vm_pages = 7, .domain_pages = GIB }, 54321 },
-	{ "a sum that goes round, as the kernel's would",
-	  { .anon_pages = 2616, .domain_pages = ~0ull, .oom_score_adj = 1000 }, 2000 },
-	{ "one page more", { .anon_pages = 1001, .domain_pages = GIB }, 1001 },
-	{ "than that", { .file_pages = 1000, .domain_pages = GIB }, 1000 },
-	{ "adj 1000 of 999 pages is nothing",
-	  { .anon_pages = 10, .domain_pages = 999, .oom_score_adj = 1000 }, 10 },
-	{ "nothing at all", {}, 0 },
-	{ "below nothing", { .domain_pages = GIB, .oom_score_adj = -1 }, -262 },
-	{ "far below", { .domain_pages = GIB, .oom_score_adj = -999 }, -261738 },
-};
-
-#define WANT(major, minor) ((major) * (1ll << 40) + (minor))
-static const struct row priority_rows[] = {
-	{ "least important, nothing", { .priority = -1000 }, WANT(1000, 0) },
-	{ "one more important, 2^39",
-	  { .priority = -999, .anon_pages = P39 }, WANT(999, (1ll << 39) - 1) },
-	{ "below the default", { .priority = -1, .oom_score_adj = -999, .domain_pages = P39 },
-	  WANT(1, -549206057187ll) },
-	{ "default, larger", { .anon_pages = 2 }, WANT(0, 2) },
-	{ "default, smaller", { .anon_pages = 1 }, WANT(0, 1) },
-	{ "default, shielded", { .oom_score_adj = -1, .domain_pages = GIB }, WANT(0, -262) },
-	{ "important, with 2^62 pages",
-	  { .priority = 1, .anon_pages = 1ull << 62 }, WANT(-1, (1ll << 39) - 1) },
-	{ "most important, adj 1000",
-	  { .priority = 1000, .oom_score_adj = 1000, .domain_pages = GIB }, WANT(-1000, 262000) },
-	{ "most important", { .priority = 1000 }, WANT(-1000, 0) },
-};
-
-static const struct row newest_rows[] = {
-	{ "just started, small", { .age_ns = 0, .anon_pages = 1 }, WANT(0, 1) },
-	{ "the same minute, smaller", { .age_ns = MIN - 1 }, WANT(0, 0) },
-	{ "the next, 2^39", { .age_ns = MIN, .anon_pages = P39 }, WANT(-1, (1ll << 39) - 1) },
-	{ "the next, small", { .age_ns = 2 * MIN - 1, .anon_pages = 1 }, WANT(-1, 1) },
-	{ "eight years, large",
-	  { .age_ns = ~0ull, .anon_pages = P39 }, WANT(-((1ll << 22) - 1), (1ll << 39) - 1) },
-	{ "eight years, small", { .age_ns = ~0ull }, WANT(-((1ll << 22) - 1), 0) },
-};
 
 static void check_rows(struct bpf_object *obj, struct run_policy *cases, const struct row *rows,
 		       unsigned int n)
@@ -172,6 +86,8 @@ static void check_extremes(struct bpf_object *obj, struct run_policy *cases,
 		f->oom_score_adj = (__s32)suite_random(-1000, 1000);
 		f->priority = i % 3 ? (__s32)suite_random(-1000, 1000) :
 				      prio[suite_random(0, N(prio) - 1)];
+		f->class = i % 2 ? (__u32)suite_random(0, OOMX_CLASS_MAX) : 0;
+		f->weight = i % 4 ? 0 : (__s32)suite_random(-OOMX_WEIGHT_MAX, OOMX_WEIGHT_MAX);
 		f->age_ns = extreme();
 		f->flags = (__u32)i;
 	}
@@ -304,6 +220,12 @@ static const struct run_helper helper_rows[] = {
 	{ RUN_BEFORE, 0, -1, 0, -2, 9, 1 },
 	{ RUN_BEFORE, 0, SMALLEST + 1, 0, SMALLEST, ~0ll, 1 },
 	{ RUN_BEFORE, 0, 0, ~0ll, 0, 1, 1 }, /* starts are unsigned */
+	/* whom a rule protects comes after all others, whatever else there is */
+	{ RUN_BEFORE, OOMX_FACT_PROTECT, LARGEST, 9, SMALLEST + 1, 0, 0 },
+	{ RUN_BEFORE, OOMX_FACT_PROTECT << 16, SMALLEST + 1, 0, LARGEST, 9, 1 },
+	{ RUN_BEFORE, OOMX_FACT_PROTECT << 16 | OOMX_FACT_PROTECT, 2, 0, 1, 9, 1 },
+	{ RUN_BEFORE, OOMX_FACT_PROTECT << 16 | OOMX_FACT_PROTECT, 1, 0, 2, 9, 0 },
+	{ RUN_BEFORE, ~OOMX_FACT_PROTECT & 0xffff, 2, 0, 1, 9, 1 }, /* other flags do not count */
 };
 
 static void check_random_div(struct bpf_object *obj, struct run_helper *cases)
@@ -474,7 +396,8 @@ static void play_priorities(struct bpf_object *obj)
 		nested_enter(path);
 		expect_level(obj, depth, -1);
 		for (k = 0; k <= depth; k++) {
-			prio = (struct oomx_prio){ k - 500, (__u32)k, (__u32)k + 1000, 0 };
+			prio = (struct oomx_prio){ .priority = k - 500, .class = (__u32)k,
+						   .rule = (__u32)k + 1000 };
 			testbpf_put(obj, "oomx_prio", &ids[k], &prio);
 			expect_level(obj, depth, depth - k > reach ? -1 : k);
 		}

@@ -209,6 +209,8 @@ struct oomx_config {
 	__u32 generation; /* of this set of programs: see oomx_turn */
 	__u32 _pad2;
 	__u64 rank_ns; /* longest time that a choice may take; one that took longer is not used */
+	__u32 n_rules;	 /* in force */
+	__u32 rules_bad; /* the files have been changed since, and have mistakes */
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
@@ -252,11 +254,34 @@ struct oomx_stats {
 
 /* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
 
+/* oomx_prio.flags */
+#define OOMX_PRIO_NEVER (1u << 0)   /* never chosen, by whatever policy */
+#define OOMX_PRIO_PROTECT (1u << 1) /* chosen only if nobody else is left */
+#define OOMX_PRIO_BY_HAND (1u << 2) /* set by a command: rules leave it as it is */
+
+#define OOMX_CLASS_MAX 1000
+#define OOMX_WEIGHT_MAX 1000
+
 struct oomx_prio {
 	__s32 priority;
 	__u32 class;
-	__u32 rule;
-	__u32 _pad;
+	__u32 rule; /* key in "oomx_rules"; 0: none */
+	__s16 weight; /* thousandths of the domain that it counts more, or less */
+	__u16 flags;  /* OOMX_PRIO_* */
+};
+
+/* ---- rules: map "oomx_rules", number -> ----------------------------------------------------- */
+
+/*
+ * The lowest bits are the rule's place in its files, from 1; those above count how often the rules
+ * were read. So a number means the same rule for as long as anybody may ask.
+ */
+#define OOMX_RULE_MASK 0xfff
+#define OOMX_RULE_SHIFT 12
+#define OOMX_RULE_LEN 64
+
+struct oomx_rule {
+	char name[OOMX_RULE_LEN];
 };
 
 /* ---- cgroups that come and go: ring "oomx_cgroups" ------------------------------------------- */
@@ -363,13 +388,14 @@ struct oomx_attachment {
 OOMX_SIZE(oomx_rec_hdr, 32);
 OOMX_SIZE(oomx_who, 304);
 OOMX_SIZE(oomx_rec_oom, 32 + 304 + 24 + 40 + 256);
-OOMX_SIZE(oomx_rec_kill, 32 + 304 + 16 + 16 + 24 + 40 + 40 + 144);
+OOMX_SIZE(oomx_rec_kill, 32 + 304 + 16 + 16 + 24 + 40 + 40 + 152);
 OOMX_SIZE(oomx_rec_freed, 32 + 48);
 OOMX_SIZE(oomx_rec_abstain, 32 + 56);
-OOMX_SIZE(oomx_candidate, 48 + 144);
-OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 192);
+OOMX_SIZE(oomx_candidate, 48 + 152);
+OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 200);
 OOMX_SIZE(oomx_prio, 16);
 OOMX_SIZE(oomx_turn, 16);
+OOMX_SIZE(oomx_rule, OOMX_RULE_LEN);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 32);

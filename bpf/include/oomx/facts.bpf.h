@@ -71,8 +71,13 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct css_set *
 	f->priority = e->prio.priority;
 	f->class = e->prio.class;
 	f->rule = e->prio.rule;
+	f->weight = e->prio.weight;
 	if (e->set)
 		f->flags |= OOMX_FACT_PRIO_SET;
+	if (e->prio.flags & OOMX_PRIO_NEVER)
+		f->flags |= OOMX_FACT_NEVER;
+	if (e->prio.flags & OOMX_PRIO_PROTECT)
+		f->flags |= OOMX_FACT_PROTECT;
 }
 
 static __always_inline void ox_facts_mem(struct oomx_facts *f, struct mm_struct *mm, u32 rss_mode,
@@ -152,6 +157,12 @@ static __noinline int ox_facts_vm(struct oomx_facts *f, struct task_struct *p)
 		f->total_vm_pages = ox_read(mm, total_vm);
 	}
 	return 0;
+}
+
+/* The policy's word, unless a rule has said never. */
+static __always_inline s64 ox_policy_badness(struct oomx_facts *f)
+{
+	return f->flags & OOMX_FACT_NEVER ? OOMX_NEVER : oomx_policy_rank(f);
 }
 
 /* Those that a lean policy is not told (policy.h). */

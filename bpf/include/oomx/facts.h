@@ -34,6 +34,8 @@
 #define OOMX_FACT_PRIO_SET (1u << 0)   /* a cgroup on the way up has an explicit priority */
 #define OOMX_FACT_IS_TRIGGER (1u << 1) /* the task whose allocation failed */
 #define OOMX_FACT_ORIGIN (1u << 2)     /* swapoff or KSM unmerge: the kernel always picks it */
+#define OOMX_FACT_NEVER (1u << 3)      /* a rule forbids it: whatever the policy says, not chosen */
+#define OOMX_FACT_PROTECT (1u << 4)    /* a rule wants it chosen only after all others */
 
 struct oomx_facts {
 	/* memory, in pages, of the candidate's address space (kernel: MM_*PAGES, MM_SWAPENTS) */
@@ -51,7 +53,7 @@ struct oomx_facts {
 	__s32 oom_score_adj; /* -1000..1000; -1000 is never offered to a policy */
 	__s32 priority;	     /* of the nearest ancestor cgroup with one, else OOMX_PRIO_DEFAULT */
 	__u32 class;	     /* strict order from rules; 0 where no rule says otherwise */
-	__u32 rule;	     /* the rule that gave priority and class; 0: none */
+	__u32 rule;	     /* that decides about its cgroup: key in map "oomx_rules"; 0: none */
 	__u64 age_ns;	     /* since the process started, boot time */
 	__u64 cpu_ns;	     /* CPU time of its leader and of its threads that have ended */
 	__u32 uid;	     /* real, in the initial user namespace */
@@ -64,8 +66,11 @@ struct oomx_facts {
 	__u64 memcg_low_pages;
 	__u64 memcg_min_pages;
 	__u64 memcg_id; /* cgroup id */
+
+	__s32 weight; /* from rules: thousandths of the domain that it is to count more, or less */
+	__u32 _pad;
 };
 
-_Static_assert(sizeof(struct oomx_facts) == 144, "policy ABI: struct oomx_facts");
+_Static_assert(sizeof(struct oomx_facts) == 152, "policy ABI: struct oomx_facts");
 
 #endif

@@ -24,6 +24,15 @@ struct {
 	__type(value, struct oomx_prio);
 } oomx_prio SEC(".maps");
 
+/* Names of the rules whose numbers are in events; for user space, shared like the others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct oomx_rule);
+} oomx_rules SEC(".maps");
+
 /* Pinned, so that whoever comes after a crash can put the values back. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -76,10 +76,22 @@ struct ox_seat {
 extern const void init_task __ksym;
 extern const void init_pid_ns __ksym;
 
-/* Higher badness first; among equals the youngest, which the kernel's own scan meets last. */
-static __always_inline bool ox_before(s64 badness, u64 start_ns, s64 than, u64 than_start_ns)
+/*
+ * Whom no rule protects first; then the higher badness; among equals the youngest, which the
+ * kernel's own scan meets last.
+ */
+static __always_inline bool ox_before(u32 flags, s64 badness, u64 start_ns, u32 than_flags,
+				      s64 than, u64 than_start_ns)
 {
+	if ((flags ^ than_flags) & OOMX_FACT_PROTECT)
+		return than_flags & OOMX_FACT_PROTECT;
 	return badness > than || (badness == than && start_ns >= than_start_ns);
+}
+
+static __always_inline bool ox_before_top(u32 flags, s64 badness, u64 start_ns,
+					  struct oomx_candidate *c)
+{
+	return ox_before(flags, badness, start_ns, c->facts.flags, c->badness, c->start_ns);
 }
 
 static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_pick *p,
@@ -105,17 +117,18 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct
 	} else {
 		at = s->worst;
 		c = &s->top[at & (OOMX_TOP_K - 1)];
-		if (!ox_before(p->badness, p->start_ns, c->badness, c->start_ns))
+		if (!ox_before_top(facts->flags, p->badness, p->start_ns, c))
 			return 0;
 	}
 	s->top_task[at & (OOMX_TOP_K - 1)] = p->task;
 	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], p, facts);
 	at = 0;
-	for (i = 1; i < OOMX_TOP_K; i++)
-		if (i < s->n_top && ox_before(s->top[at & (OOMX_TOP_K - 1)].badness,
-					      s->top[at & (OOMX_TOP_K - 1)].start_ns,
-					      s->top[i].badness, s->top[i].start_ns))
+	for (i = 1; i < OOMX_TOP_K; i++) {
+		c = &s->top[at & (OOMX_TOP_K - 1)];
+		if (i < s->n_top &&
+		    ox_before_top(c->facts.flags, c->badness, c->start_ns, &s->top[i]))
 			at = i;
+	}
 	s->worst = at;
 	return 0;
 }
@@ -127,8 +140,11 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct
 static __always_inline void ox_top_offer(struct ox_seat *s, struct ox_pick *p,
 					 struct oomx_facts *facts)
 {
-	if (s->n_top < OOMX_TOP_K || p->badness > s->top[s->worst & (OOMX_TOP_K - 1)].badness)
-		ox_top_insert(s, p, facts);
+	struct oomx_candidate *last = &s->top[s->worst & (OOMX_TOP_K - 1)];
+
+	if (s->n_top < OOMX_TOP_K || p->badness != last->badness ||
+	    (facts->flags ^ last->facts.flags) & OOMX_FACT_PROTECT)
+		ox_top_insert(s, p, facts); /* if it is before the last */
 }
 
 /*
@@ -152,10 +168,13 @@ static __always_inline void ox_top_complete(struct ox_seat *s)
 static __always_inline void ox_bars_set(struct ox_seat *s)
 {
 	s64 points = s->kernel_second < s->rival ? s->kernel_second : s->rival;
-	s64 badness = s->top[s->worst & (OOMX_TOP_K - 1)].badness;
+	struct oomx_candidate *last = &s->top[s->worst & (OOMX_TOP_K - 1)];
+	s64 badness = last->badness;
 
 	s->points_bar = points < s->kernel.points ? points + 1 : s->kernel.points;
-	if (s->n_top < OOMX_TOP_K)
+	/* one that is protected is before none that is not, however low that one's badness */
+	if (s->n_top < OOMX_TOP_K ||
+	    (last->facts.flags | s->best_facts.flags) & OOMX_FACT_PROTECT)
 		s->badness_bar = OX_LONG_MIN;
 	else
 		s->badness_bar = badness < s->best.badness ? badness + 1 : s->best.badness;
@@ -241,7 +260,8 @@ static __noinline int ox_contend(struct ox_seat *s, struct ox_look *l, s64 point
 	if (badness == OOMX_NEVER) { /* not for the kernel */
 		ox_beaten(s, points, p.pid);
 	} else if (s->best.task &&
-		   !ox_before(badness, p.start_ns, s->best.badness, s->best.start_ns)) {
+		   !ox_before(s->facts.flags, badness, p.start_ns, s->best_facts.flags,
+			      s->best.badness, s->best.start_ns)) {
 		ox_beaten(s, points, p.pid);
 		ox_top_offer(s, &p, &s->facts);
 	} else {
@@ -296,7 +316,7 @@ static __always_inline void ox_consider(struct ox_seat *s, struct task_struct *t
 	if (!OX_POLICY_LEAN)
 		ox_facts_rest(&s->facts, t);
 	points = l.origin ? OX_LONG_MAX : oomx_badness(&s->facts);
-	badness = oomx_policy_rank(&s->facts);
+	badness = ox_policy_badness(&s->facts);
 	s->n_offered++;
 	if (points >= s->points_bar || badness >= s->badness_bar)
 		ox_contend(s, &l, points, badness);

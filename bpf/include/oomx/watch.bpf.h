@@ -183,7 +183,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 	s->facts.oom_score_adj = adj;
 	r->facts = s->facts;
 	r->points = oomx_badness(&s->facts);
-	r->badness = oomx_policy_rank(&s->facts);
+	r->badness = ox_policy_badness(&s->facts);
 }
 
 static __always_inline void ox_watch_would(struct ox_seat *s, struct oomx_rec_kill *r)
