@@ -181,6 +181,7 @@ lint:
 install: all
 	install -D -m 0755 $(O)/oomx $(DESTDIR)$(PREFIX)/sbin/oomx
 	install -D -m 0644 man/oomx.8 $(DESTDIR)$(PREFIX)/share/man/man8/oomx.8
+	install -D -m 0644 man/oomx.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/oomx.yaml.5
 	for h in policy.h facts.h; do \
 		install -D -m 0644 bpf/include/oomx/$$h $(DESTDIR)$(PREFIX)/include/oomx/$$h; done
 

@@ -81,6 +81,7 @@ missing() {
 		libelf libelf-dev
 		zlib zlib1g-dev
 		jansson libjansson-dev
+		yaml-0.1 libyaml-dev
 		nettle nettle-dev
 		cmocka libcmocka-dev
 	END

@@ -20,7 +20,7 @@ for c in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16; do
 done
 [ -n "$clang" ] || die "no clang >= 16 with the bpf target"
 
-pkgs='libbpf libelf zlib jansson nettle'
+pkgs='libbpf libelf zlib jansson nettle yaml-0.1'
 command -v pkg-config >/dev/null 2>&1 || die "no pkg-config"
 pkg-config --exists 'libbpf >= 1.4' ||
 	die "no libbpf >= 1.4 (found: $(pkg-config --modversion libbpf 2>/dev/null || echo none))"

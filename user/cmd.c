@@ -27,6 +27,8 @@ int ox_exit_status(int err)
 		return OX_EXIT_ALREADY_RUNNING;
 	case -ENOENT:
 		return OX_EXIT_USAGE;
+	case -EILSEQ:
+		return OX_EXIT_BAD_RULES;
 	default:
 		return OX_EXIT_FAILURE;
 	}

@@ -9,13 +9,16 @@ int ox_cmd_events(int argc, char **argv);
 int ox_cmd_status(int argc, char **argv);
 int ox_cmd_score(int argc, char **argv);
 int ox_cmd_priority(int argc, char **argv);
+int ox_cmd_rules(int argc, char **argv);
+int ox_cmd_check_config(int argc, char **argv);
 int ox_cmd_doctor(int argc, char **argv);
 int ox_cmd_demo(int argc, char **argv);
 int ox_cmd_responder(int argc, char **argv);
 
 /*
  * -errno of the library -> exit status: -EPERM, -EACCES not permitted; -ENOTSUP unfit kernel;
- * -ENOEXEC policy refused; -EBUSY already running; -ENOENT of a policy's name usage; else failure.
+ * -ENOEXEC policy refused; -EBUSY already running; -ENOENT of a policy's name usage; -EILSEQ
+ * bad rules; else failure.
  */
 int ox_exit_status(int err);
 

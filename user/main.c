@@ -19,6 +19,8 @@ static const struct {
 	{ "events", ox_cmd_events, "out-of-memory events, past and with --follow to come" },
 	{ "score", ox_cmd_score, "who would be killed now, and the facts behind it" },
 	{ "priority", ox_cmd_priority, "set, get, list or remove priorities of cgroups" },
+	{ "rules", ox_cmd_rules, "test rules against a table of what they are to give" },
+	{ "check-config", ox_cmd_check_config, "is this rule file right?" },
 	{ "doctor", ox_cmd_doctor, "what this kernel offers, and which hook would be used" },
 	{ "demo", ox_cmd_demo, "an out-of-memory with and without oomx (in a test machine)" },
 	{ "responder", ox_cmd_responder, NULL },
@@ -34,10 +36,10 @@ static int usage(void)
 	       "Chooses who dies when Linux runs out of memory.\n\n");
 	for (i = 0; i < N_COMMANDS; i++)
 		if (commands[i].help)
-			printf("  %-10s %s\n", commands[i].name, commands[i].help);
+			printf("  %-13s %s\n", commands[i].name, commands[i].help);
 	printf("\noomx COMMAND --help tells more; oomx --version the version.\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not permitted, 4 kernel lacks\n"
-	       "something, 5 policy refused, 6 already running, 7 not running.\n");
+	       "something, 5 policy refused, 6 already running, 7 not running, 8 bad rules.\n");
 	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 

@@ -47,7 +47,7 @@ static int start_ticks(int dir, __u64 *ret)
  * A directory below /proc holds on to its process: what is opened there later is of the same one,
  * or fails. So look at the start time first.
  */
-static int open_process(__u32 pid, __u64 start_ns)
+int ox_process_open(__u32 pid, __u64 start_ns)
 {
 	_cleanup_close_ int dir = -1;
 	char path[32];
@@ -58,6 +58,8 @@ static int open_process(__u32 pid, __u64 start_ns)
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
+	if (!start_ns)
+		return TAKE_FD(dir);
 	err = start_ticks(dir, &ticks);
 	if (err)
 		return err;
@@ -68,7 +70,7 @@ static int open_process(__u32 pid, __u64 start_ns)
 
 static int open_adj(__u32 pid, __u64 start_ns, int flags)
 {
-	_cleanup_close_ int dir = open_process(pid, start_ns);
+	_cleanup_close_ int dir = ox_process_open(pid, start_ns);
 	int fd;
 
 	if (dir < 0)

@@ -7,6 +7,13 @@
 #include <oomx/abi.h>
 
 /*
+ * The directory below /proc of the process that has this id and started at start_ns
+ * (CLOCK_BOOTTIME; 0: whoever has the id): what is opened there later is of the same one, or fails.
+ * The caller's to close; -ESRCH: it is gone; other -errno.
+ */
+int ox_process_open(__u32 pid, __u64 start_ns);
+
+/*
  * Writes oom_score_adj of the process that has this id and started at start_ns (CLOCK_BOOTTIME).
  * 0; -ESRCH: it is gone, or another has its id; other -errno.
  */

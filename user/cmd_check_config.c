@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* oomx check-config: is this rule file right? Needs no privileges, changes nothing. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "exit.h"
+#include "log.h"
+#include "rules.h"
+
+static const char usage[] =
+	"Usage: oomx check-config [OPTION]... [FILE|DIR]...\n"
+	"\n"
+	"Reads rule files as 'oomx run' would, and tells every mistake with its line and column.\n"
+	"Without a name: /etc/oomx, which is oomx.yaml and oomx.d/*.yaml. Several files are one\n"
+	"list of rules, in the order given.\n"
+	"\n"
+	"  -j, --json  as JSON\n"
+	"  -h, --help  print this\n";
+
+static int print_json(const struct ox_rules *rules, const struct ox_located *errors)
+{
+	json_t *o = json_pack("{sb si si so}", "valid", !errors->n, "files",
+			      rules ? (int)rules->n_files : 0, "rules", rules ? (int)rules->n : 0,
+			      "errors", ox_located_json(errors));
+	int err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
+
+	json_decref(o);
+	if (err || putchar('\n') == EOF || fflush(stdout))
+		return ox_err_r(OX_EXIT_FAILURE, "cannot write");
+	return errors->n ? OX_EXIT_BAD_RULES : OX_EXIT_OK;
+}
+
+static int print_text(const struct ox_rules *rules, const struct ox_located *errors)
+{
+	if (errors->n) {
+		ox_located_log(errors);
+		return OX_EXIT_BAD_RULES;
+	}
+	if (rules)
+		printf("%zu rule%s in %zu file%s: no mistakes\n", rules->n, rules->n == 1 ? "" : "s",
+		       rules->n_files, rules->n_files == 1 ? "" : "s");
+	else
+		printf("no rules: there is neither " OX_RULES_DIR "/oomx.yaml nor " OX_RULES_DIR
+		       "/oomx.d\n");
+	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
+}
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* What to read: one directory or file as a whole, or several files as one list. */
+static int load(const char *const names[], int n, struct ox_rules **ret, struct ox_located *errors)
+{
+	int i, err;
+
+	if (n <= 1)
+		err = ox_rules_load(n ? names[0] : OX_RULES_DIR, ret, errors);
+	else
+		err = ox_rules_load_files(names, n, ret, errors);
+	if (err == -ENOENT && n)
+		err = ox_located_add(errors, names[0], 1, 1, "is the name right?",
+				     "has neither oomx.yaml nor oomx.d");
+	for (i = 0; n > 1 && i < n; i++)
+		if (is_dir(names[i]))
+			return ox_err_r(-EDOM, "check-config: '%s' is a directory: give it alone",
+					names[i]);
+	return err;
+}
+
+int ox_cmd_check_config(int argc, char **argv)
+{
+	static const struct option table[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	struct ox_located errors = {};
+	struct ox_rules *rules = NULL;
+	bool json = false;
+	int c, err;
+
+	optind = 0; /* start anew: the caller has parsed its own options */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
+		if (c == 'h')
+			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
+									    OX_EXIT_OK;
+		if (c != 'j')
+			return ox_err_r(OX_EXIT_USAGE, "check-config: no option '%s', see --help",
+					argv[optind - 1]);
+		json = true;
+	}
+	err = load((const char *const *)argv + optind, argc - optind, &rules, &errors);
+	if (err == -ENOMEM)
+		err = ox_err_r(OX_EXIT_FAILURE, "no memory");
+	else if (err == -EDOM)
+		err = OX_EXIT_USAGE;
+	else
+		err = json ? print_json(rules, &errors) : print_text(rules, &errors);
+	ox_rules_free(rules);
+	return err;
+}
