@@ -201,18 +201,14 @@ int ox_cgroup_id(const char *path, __u64 *ret_id)
 	return 0;
 }
 
-int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size)
+/* The cgroup's directory, which may be outside of the mount; or -errno */
+static int open_id(__u64 id)
 {
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + sizeof(id)];
 	} h = { .handle = { .handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS } };
-	char link[sizeof("/proc/self/fd/") + 11], path[PATH_MAX];
-	_cleanup_close_ int fd = -1;
-	const char *below;
-	struct stat st;
-	ssize_t n;
-	int err;
+	int err, fd;
 
 	/* to the kernel, 0 is no id at all, and a handle with it would be the root's */
 	if (!id)
@@ -220,12 +216,34 @@ int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size)
 	err = need_root();
 	if (err)
 		return err;
-
 	memcpy(h.space + offsetof(struct file_handle, f_handle), &id, sizeof(id));
 	fd = open_by_handle_at(root.fd, &h.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ESTALE ? -ENOENT : -errno;
+	return fd;
+}
 
+int ox_cgroup_open_by_id(__u64 id, const char *file, int flags)
+{
+	_cleanup_close_ int dir = open_id(id);
+	int fd;
+
+	if (dir < 0)
+		return dir == -ENOENT ? -ESRCH : dir;
+	fd = openat(dir, file, flags | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size)
+{
+	char link[sizeof("/proc/self/fd/") + 11], path[PATH_MAX];
+	_cleanup_close_ int fd = open_id(id);
+	const char *below;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* always fits */
 	n = readlink(link, path, sizeof(path));
 	if (n < 0)

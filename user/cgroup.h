@@ -50,6 +50,12 @@ int ox_cgroup_id(const char *path, __u64 *ret_id);
 int ox_cgroup_path_by_id(__u64 id, char *buf, size_t size);
 
 /*
+ * Opens a file of the cgroup with this id, the caller's to close. -ESRCH: no such cgroup; -ENOENT:
+ * it has no such file; other -errno.
+ */
+int ox_cgroup_open_by_id(__u64 id, const char *file, int flags);
+
+/*
  * Calls visit() for the root and every cgroup below it, parents before children, until it returns
  * something but 0, which is then returned. Cgroups that go meanwhile are left out; those that come
  * may be. -ENOMEM, and others of opendir().

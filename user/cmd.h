@@ -9,6 +9,7 @@ int ox_cmd_events(int argc, char **argv);
 int ox_cmd_status(int argc, char **argv);
 int ox_cmd_score(int argc, char **argv);
 int ox_cmd_priority(int argc, char **argv);
+int ox_cmd_explain(int argc, char **argv);
 int ox_cmd_rules(int argc, char **argv);
 int ox_cmd_check_config(int argc, char **argv);
 int ox_cmd_doctor(int argc, char **argv);

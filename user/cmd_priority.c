@@ -2,11 +2,13 @@
 /* oomx priority: sets, gets, lists and removes the priorities that the running oomx goes by. */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <jansson.h>
@@ -21,6 +23,7 @@
 #include "parse.h"
 #include "priority.h"
 #include "record.h"
+#include "rule_names.h"
 
 static const char usage[] =
 	"Usage: oomx priority set CGROUP N\n"
@@ -43,27 +46,6 @@ struct args {
 };
 
 /* ---- the map -------------------------------------------------------------------------------- */
-
-static bool is_gone(__u64 id)
-{
-	char path[PATH_MAX];
-
-	return ox_cgroup_path_by_id(id, path, sizeof(path)) == -ENOENT;
-}
-
-/* Takes out what belongs to cgroups that are no more: their ids are never used again. */
-static void remove_gone(int map)
-{
-	__u64 id, next;
-	bool more = !bpf_map_get_next_key(map, NULL, &next);
-
-	while (more) {
-		id = next;
-		more = !bpf_map_get_next_key(map, &id, &next);
-		if (is_gone(id))
-			(void)bpf_map_delete_elem(map, &id); /* gone is what we want */
-	}
-}
 
 /* The id; 0: logged, *ret_err says why */
 static __u64 find_cgroup(const char *cgroup, int *ret_err)
@@ -90,7 +72,8 @@ int ox_priority_check(const char *cgroup)
 
 int ox_priority_set(int map_fd, const char *cgroup, int prio)
 {
-	struct oomx_prio p = {};
+	struct oomx_prio p = { .priority = prio, .flags = OOMX_PRIO_BY_HAND };
+	_cleanup_close_ int lock = -1;
 	__u64 id;
 	int err;
 
@@ -100,14 +83,8 @@ int ox_priority_set(int map_fd, const char *cgroup, int prio)
 	id = find_cgroup(cgroup, &err);
 	if (!id)
 		return err;
-	(void)bpf_map_lookup_elem(map_fd, &id, &p); /* none yet: all zero */
-	p.priority = prio;
-	p.rule = 0; /* by hand */
-	err = bpf_map_update_elem(map_fd, &id, &p, BPF_ANY);
-	if (err == -E2BIG || err == -ENOSPC) {
-		remove_gone(map_fd);
-		err = bpf_map_update_elem(map_fd, &id, &p, BPF_ANY);
-	}
+	lock = ox_priority_lock();
+	err = ox_priority_put(map_fd, id, &p);
 	return err ? ox_err_r(err, "cannot set the priority of '%s': %s", cgroup,
 			      err == -E2BIG ? "too many cgroups have one" : strerror(-err)) : 0;
 }
@@ -178,14 +155,35 @@ static int set(int map, const struct args *a)
 	return ox_priority_set(map, a->word[1], a->priority) ? OX_EXIT_FAILURE : changed();
 }
 
+/* What was set by hand was in a rule's place, perhaps: the daemon puts that back. */
+static void tell_daemon(void)
+{
+	_cleanup_close_ int rules = ox_engine_pinned("oomx_rules"), pidfd = -1;
+	pid_t pid = ox_daemon_pid();
+
+	if (rules < 0 || pid <= 0)
+		return; /* one that knows no rules, nor the signal */
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	/* once the pidfd is there, the lock tells whether the id is still its own */
+	if (pidfd < 0 || ox_daemon_pid() != pid ||
+	    syscall(SYS_pidfd_send_signal, pidfd, SIGUSR1, NULL, 0))
+		ox_warn("a rule may come back only when the rules are reloaded, ignoring");
+}
+
 static int rm(int map, const struct args *a)
 {
+	struct oomx_prio p;
 	int err;
 	__u64 id = find_cgroup(a->word[1], &err);
 
 	if (!id)
 		return OX_EXIT_FAILURE;
+	if (!bpf_map_lookup_elem(map, &id, &p) && !(p.flags & OOMX_PRIO_BY_HAND))
+		return ox_err_r(OX_EXIT_FAILURE, "'%s' has its priority from a rule: change the rule, "
+						 "or 'oomx priority set' another", a->word[1]);
 	err = bpf_map_delete_elem(map, &id);
+	if (!err)
+		tell_daemon();
 	if (err == -ENOENT)
 		return ox_err_r(OX_EXIT_FAILURE, "'%s' has no priority of its own", a->word[1]);
 	return err ? ox_err_r(OX_EXIT_FAILURE, "cannot remove the priority of '%s': %s", a->word[1],
@@ -193,32 +191,6 @@ static int rm(int map, const struct args *a)
 }
 
 /* ---- get ------------------------------------------------------------------------------------ */
-
-/* What the kernel side would find for the cgroup, and where. *ret_from is "" for the default. */
-static int find_priority(int map, __u64 id, char path[PATH_MAX], char from[PATH_MAX],
-			 struct oomx_prio *ret)
-{
-	int depth, err = ox_cgroup_path_by_id(id, path, PATH_MAX);
-	char *slash;
-
-	if (err)
-		return err;
-	memcpy(from, path, PATH_MAX);
-	*ret = (struct oomx_prio){ .priority = OOMX_PRIO_DEFAULT };
-	for (depth = 0; depth < OOMX_DEPTH_MAX; depth++) {
-		err = ox_cgroup_id(from, &id);
-		if (err)
-			return err;
-		if (!bpf_map_lookup_elem(map, &id, ret))
-			return 0;
-		if (!strcmp(from, "/"))
-			break;
-		slash = strrchr(from, '/');
-		slash[slash == from] = '\0'; /* the parent; "/a" -> "/" */
-	}
-	from[0] = '\0';
-	return 0;
-}
 
 static int print_json(json_t *o)
 {
@@ -239,6 +211,13 @@ static json_t *text_or_null(const char *s)
 	return json_string(clean);
 }
 
+static json_t *rule_name(const struct oomx_prio *p)
+{
+	char name[OOMX_RULE_LEN];
+
+	return text_or_null(ox_rule_name(p->rule, name));
+}
+
 static const char *printable(const char *s, char clean[3 * PATH_MAX + 1])
 {
 	return ox_utf8_clean(s, strlen(s), /* printable= */ true, clean, 3 * PATH_MAX + 1);
@@ -253,23 +232,28 @@ static int get(int map, const struct args *a)
 
 	if (!id)
 		return OX_EXIT_FAILURE;
-	err = find_priority(map, id, path, from, &p);
+	err = ox_cgroup_path_by_id(id, path, PATH_MAX);
+	if (!err)
+		err = ox_priority_find(map, path, from, &p);
 	if (err)
 		return ox_err_r(OX_EXIT_FAILURE, "cannot look up '%s': %s", a->word[1],
 				strerror(-err));
 	if (a->json)
-		return print_json(json_pack("{s:o, s:i, s:I, s:I, s:b, s:o}", "cgroup",
+		return print_json(json_pack("{s:o, s:i, s:I, s:I, s:o, s:b, s:o}", "cgroup",
 					    text_or_null(path), "priority", p.priority, "class",
-					    (json_int_t)p.class, "rule", (json_int_t)p.rule,
-					    "inherited", strcmp(path, from) != 0, "from",
-					    text_or_null(from)));
+					    (json_int_t)p.class, "rule",
+					    (json_int_t)(p.rule & OOMX_RULE_MASK), "rule_name",
+					    rule_name(&p), "inherited", strcmp(path, from) != 0,
+					    "from", text_or_null(from)));
 	if (!*from)
 		printf("%d (the default: neither %s nor any cgroup above has one)\n", p.priority,
 		       printable(path, c1));
 	else if (strcmp(path, from))
-		printf("%d (inherited from %s)\n", p.priority, printable(from, c2));
+		printf("%d (inherited from %s%s)\n", p.priority, printable(from, c2),
+		       p.flags & OOMX_PRIO_BY_HAND ? "" : ", by a rule: see 'oomx explain'");
 	else
-		printf("%d (set for %s)\n", p.priority, printable(path, c1));
+		printf("%d (%s %s)\n", p.priority, p.flags & OOMX_PRIO_BY_HAND ? "set for" :
+		       "by a rule, see 'oomx explain':", printable(path, c1));
 	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
 
@@ -339,11 +323,12 @@ static int list_json(const struct entry *e, size_t n)
 
 	for (i = 0; i < n; i++)
 		(void)json_array_append_new(
-			list, json_pack("{s:I, s:o, s:i, s:I, s:I}", "cgroup_id",
+			list, json_pack("{s:I, s:o, s:i, s:I, s:I, s:o}", "cgroup_id",
 					(json_int_t)e[i].id, "cgroup", text_or_null(e[i].path),
 					"priority", e[i].prio.priority, "class",
 					(json_int_t)e[i].prio.class, "rule",
-					(json_int_t)e[i].prio.rule));
+					(json_int_t)(e[i].prio.rule & OOMX_RULE_MASK), "rule_name",
+					rule_name(&e[i].prio)));
 	return print_json(list);
 }
 

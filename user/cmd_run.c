@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* oomx run: loads a policy, watches or decides, hands out events. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +26,8 @@
 #include "record.h"
 #include "replace.h"
 #include "responder.h"
+#include "restore.h"
+#include "rules_live.h"
 #include "selftest.h"
 #include "struct_ops.h"
 #include "sysctl.h"
@@ -47,6 +48,9 @@ static const char usage[] =
 	"      --enforce             decide, not only watch\n"
 	"      --priority CGROUP=N   priority of a cgroup and all below it, -1000..1000;\n"
 	"                            the lowest dies first; may be repeated\n"
+	"      --rules FILE|DIR      rules for cgroups, see oomx.yaml(5) (/etc/oomx, if it is\n"
+	"                            there); SIGHUP and changes of the files reload them\n"
+	"      --no-rules            no rules, whatever is in /etc/oomx\n"
 	"      --scope CGROUP        decide only for limits of this cgroup and of those\n"
 	"                            below it, and watch the rest; may be repeated\n"
 	"      --replace             take over from the running oomx, with its priorities,\n"
@@ -62,6 +66,8 @@ struct options {
 	bool replace;
 	bool json;
 	bool quiet;
+	bool no_rules;
+	const char *rules; /* NULL: the default */
 	unsigned int n_priorities;
 	const char *priorities[PRIORITIES_MAX];
 	unsigned int n_scopes;
@@ -77,6 +83,7 @@ struct run {
 	struct ring_buffer *rings;
 	struct ox_feed *feed;
 	struct ox_containers *containers;
+	struct ox_live *rules; /* NULL: none, and there will be none */
 	int epoll;
 	int signals;
 	int lock;
@@ -149,6 +156,8 @@ static int check_options(const struct options *o)
 {
 	if (o->enforce && o->hook == OOMX_HOOK_OBSERVE)
 		return ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook auto");
+	if (o->rules && o->no_rules)
+		return ox_err_r(-EINVAL, "run: --rules and --no-rules: which of them?");
 	if (o->n_scopes && !o->enforce)
 		return ox_err_r(-EINVAL, "run: --scope says where to enforce: it needs --enforce");
 	return 0;
@@ -158,7 +167,7 @@ static int check_options(const struct options *o)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY, OPT_SCOPE,
-	       OPT_REPLACE };
+	       OPT_REPLACE, OPT_RULES, OPT_NO_RULES };
 	static const struct option table[] = {
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "hook", required_argument, NULL, OPT_HOOK },
@@ -166,6 +175,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "priority", required_argument, NULL, OPT_PRIORITY },
 		{ "scope", required_argument, NULL, OPT_SCOPE },
 		{ "replace", no_argument, NULL, OPT_REPLACE },
+		{ "rules", required_argument, NULL, OPT_RULES },
+		{ "no-rules", no_argument, NULL, OPT_NO_RULES },
 		{ "json", no_argument, NULL, 'j' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -189,6 +200,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 			err = add_scope(o, optarg);
 		else if (c == OPT_REPLACE)
 			o->replace = true;
+		else if (c == OPT_RULES)
+			o->rules = optarg;
+		else if (c == OPT_NO_RULES)
+			o->no_rules = true;
 		else if (c == 'j')
 			o->json = true;
 		else if (c == 'q')
@@ -244,13 +259,15 @@ static void say_ready(const struct run *r)
 
 	(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->policy_hash);
 	if (r->opt.json && !r->opt.quiet)
-		print_json(json_pack("{ss si ss sb ss ss ss}", "type", "ready", "pid", (int)getpid(),
-				     "hook", ox_hook_name(c->hook), "enforce", r->opt.enforce,
+		print_json(json_pack("{ss si ss sb ss ss ss si}", "type", "ready", "pid",
+				     (int)getpid(), "hook", ox_hook_name(c->hook), "enforce", r->opt.enforce,
 				     "policy", c->policy, "policy_hash", hash, "rss_mode",
-				     ox_rss_mode_name(c->rss_mode)));
+				     ox_rss_mode_name(c->rss_mode), "rules",
+				     (int)c->n_rules));
 	else
-		ox_info("ready: policy %s (%s), hook %s, %s", c->policy, hash,
-			ox_hook_name(c->hook), r->opt.enforce ? "enforcing" : "watching only");
+		ox_info("ready: policy %s (%s), hook %s, %u rules, %s", c->policy, hash,
+			ox_hook_name(c->hook), c->n_rules,
+			r->opt.enforce ? "enforcing" : "watching only");
 	(void)fflush(stdout);
 }
 
@@ -330,6 +347,7 @@ static int set_up_loop(struct run *r)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGPIPE); /* a reader of our output that goes is no reason to */
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return ox_err_r(-errno, "sigprocmask: %m");
@@ -352,6 +370,19 @@ static int set_up_loop(struct run *r)
 	if (!err)
 		err = watch_fd(r, r->signals);
 	return err ?: watch_fd(r, ring_buffer__epoll_fd(r->rings));
+}
+
+/* The rules' entries; by hand and by --priority comes first, which leaves those out. */
+static int start_rules(struct run *r)
+{
+	int err;
+
+	if (!r->rules)
+		return 0;
+	if (!ox_containers_tell(r->containers, ox_live_told, r->rules))
+		ox_warn("new cgroups are under their parents' rules until these are reloaded");
+	err = ox_live_start(r->rules, &r->engine);
+	return err ?: watch_fd(r, ox_live_fd(r->rules));
 }
 
 /* What others find us by: the pinned maps, the socket. */
@@ -386,15 +417,6 @@ static int start_enforcing(struct run *r, bool beside)
 	return ox_struct_ops_attach(&r->engine, beside);
 }
 
-static int protect_self(void)
-{
-	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, "-1000", 5) != 5)
-		ox_warn("cannot protect itself from the OOM killer (%m), ignoring");
-	return 0;
-}
-
 /* The kernel side, loaded and configured. Nothing is attached yet. */
 static int prepare(struct run *r, bool beside)
 {
@@ -417,8 +439,10 @@ static int prepare(struct run *r, bool beside)
 	if (!err)
 		err = set_scopes(r);
 	if (!err)
-		err = protect_self();
-	return err ?: set_up_loop(r);
+		ox_adj_protect_self();
+	if (!err)
+		err = set_up_loop(r);
+	return err || beside ? err : start_rules(r);
 }
 
 static int attach(struct run *r, bool beside)
@@ -433,6 +457,8 @@ static int set_up(struct run *r)
 	pid_t other = 0;
 	int err = ox_policy_load(r->opt.policy, &r->policy);
 
+	if (!err && !r->opt.no_rules)
+		err = ox_live_new(r->opt.rules, &r->rules);
 	if (!err && r->opt.replace)
 		err = ox_replace_find(&other);
 	if (err)
@@ -446,9 +472,11 @@ static int set_up(struct run *r)
 	if (!err)
 		err = attach(r, other);
 	if (!err && other)
-		err = set_priorities(r, false);
+		err = set_priorities(r, false) ?: start_rules(r);
 	if (!err && other)
 		err = ox_replace_finish(&r->engine, other, &r->lock);
+	if (!err && other && r->rules)
+		ox_live_reapply(r->rules); /* the other one had rules until just now */
 	if (!err && other)
 		err = publish(r);
 	return err;
@@ -468,6 +496,9 @@ static void tear_down(struct run *r)
 	stop_responders(r);
 	ring_buffer__free(r->rings);
 	ox_feed_free(r->feed);
+	if (r->rules && !ox_engine_replaced(&r->engine))
+		ox_live_undo(r->rules);
+	ox_live_free(r->rules);
 	ox_containers_free(r->containers);
 	ox_reap_done(&r->reap);
 	ox_engine_done(&r->engine);
@@ -496,6 +527,22 @@ static int replace_responders(struct run *r)
 	return 0;
 }
 
+/* True: end. */
+static bool take_signals(struct run *r)
+{
+	struct signalfd_siginfo s;
+
+	while (read(r->signals, &s, sizeof(s)) == sizeof(s)) {
+		if (s.ssi_signo != SIGHUP && s.ssi_signo != SIGUSR1)
+			return true;
+		if (r->rules && s.ssi_signo == SIGHUP)
+			ox_live_reload(r->rules);
+		else if (r->rules)
+			ox_live_reapply(r->rules); /* `oomx priority rm` */
+	}
+	return false;
+}
+
 static int serve(struct run *r)
 {
 	struct epoll_event ev[8];
@@ -506,9 +553,12 @@ static int serve(struct run *r)
 		if (n < 0 && errno != EINTR)
 			return ox_err_r(-errno, "epoll: %m");
 		for (i = 0; i < n && !err; i++) {
-			if (ev[i].data.fd == r->signals)
-				return 0;
-			if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings)) {
+			if (ev[i].data.fd == r->signals) {
+				if (take_signals(r))
+					return 0;
+			} else if (r->rules && ev[i].data.fd == ox_live_fd(r->rules)) {
+				ox_live_work(r->rules);
+			} else if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings)) {
 				(void)ring_buffer__consume(r->rings); /* on_record never fails */
 				tell_losses(r);
 			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {

@@ -26,6 +26,8 @@ struct ox_containers {
 	struct ring_buffer *ring; /* NULL: the kernel does not tell */
 	const __u64 *lost;	  /* the kernel side's counter */
 	__u64 lost_seen;
+	ox_cgroup_told_fn told; /* NULL: nobody else wants to know */
+	void *told_ctx;
 	char message[OX_RECORD_MAX];
 };
 
@@ -55,6 +57,16 @@ static int visit(void *ctx, const char *path, __u64 id)
 	return 0;
 }
 
+static void on_path(struct ox_containers *c, __u64 id, const char *path, bool gone)
+{
+	if (gone)
+		ox_idcache_gone(c->cache, path);
+	else
+		ox_idcache_made(c->cache, path, now_ns());
+	if (c->told)
+		c->told(c->told_ctx, id, path, gone);
+}
+
 /* libbpf's callback for one record of the ring */
 static int on_cgroup(void *ctx, void *data, size_t size)
 {
@@ -66,13 +78,12 @@ static int on_cgroup(void *ctx, void *data, size_t size)
 	if (size <= head || size > sizeof(*r) || r->path[size - head - 1])
 		return 0; /* cannot be: it is ours */
 	if (strlen(r->path) < OOMX_CGROUP_LEN - 1) {
-		if (r->what == OOMX_CGROUP_GONE)
-			ox_idcache_gone(c->cache, r->path);
-		else
-			ox_idcache_made(c->cache, r->path, now_ns());
-	} else if (r->what == OOMX_CGROUP_MADE &&
-		   !ox_cgroup_path_by_id(r->id, path, sizeof(path))) {
-		ox_idcache_made(c->cache, path, now_ns()); /* the kernel has cut it */
+		on_path(c, r->id, r->path, r->what == OOMX_CGROUP_GONE);
+	} else if (r->what == OOMX_CGROUP_MADE) { /* the kernel has cut it */
+		if (!ox_cgroup_path_by_id(r->id, path, sizeof(path)))
+			on_path(c, r->id, path, false);
+	} else if (c->told) {
+		c->told(c->told_ctx, r->id, r->path, true);
 	}
 	return 0;
 }
@@ -87,6 +98,8 @@ static void read_ring(struct ox_containers *c)
 	c->lost_seen = *c->lost;
 	ox_warn("too many new cgroups at once, looking at all of them for containers");
 	(void)ox_cgroup_walk(visit, c); /* what it misses is looked up when asked for */
+	if (c->told)
+		c->told(c->told_ctx, 0, "", false);
 }
 
 static int watch_fd(struct ox_containers *c, int fd)
@@ -171,6 +184,13 @@ void ox_containers_free(struct ox_containers *c)
 		(void)close(c->epoll);
 	ox_idcache_free(c->cache);
 	free(c);
+}
+
+bool ox_containers_tell(struct ox_containers *c, ox_cgroup_told_fn told, void *ctx)
+{
+	c->told = told;
+	c->told_ctx = ctx;
+	return c->ring;
 }
 
 int ox_containers_fd(const struct ox_containers *c)

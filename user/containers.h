@@ -8,7 +8,9 @@
 #ifndef OX_CONTAINERS_H
 #define OX_CONTAINERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <linux/types.h>
 
 struct ox_containers;
 
@@ -19,6 +21,14 @@ struct ox_containers;
 int ox_containers_new(struct ox_containers **ret);
 /* NULL is fine. */
 void ox_containers_free(struct ox_containers *c);
+
+/*
+ * Who else is told of cgroups, by the same source: called for each that is made or gone, from
+ * within the other functions. id 0: some could not be told, all have to be looked at. False: the
+ * kernel does not tell.
+ */
+typedef void (*ox_cgroup_told_fn)(void *ctx, __u64 id, const char *path, bool gone);
+bool ox_containers_tell(struct ox_containers *c, ox_cgroup_told_fn told, void *ctx);
 
 /* Readable when ox_containers_work() has something to do; owned by `c`. */
 int ox_containers_fd(const struct ox_containers *c);

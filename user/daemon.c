@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "engine.h"
 #include "log.h"
+#include "oom_group.h"
 #include "parse.h"
 #include "paths.h"
 #include "restore.h"
@@ -93,12 +94,17 @@ static int remove_tree(const char *path, int depth, int *ret_found)
 int ox_daemon_undo(int *ret_found)
 {
 	_cleanup_close_ int raised = ox_engine_pinned("oomx_raised");
+	_cleanup_close_ int groups = ox_engine_pinned("oomx_groups");
 	unsigned int failed = raised >= 0 ? ox_restore_all(raised) : 0;
+	unsigned int failed_groups = groups >= 0 ? ox_oom_group_restore(groups) : 0;
 	int err;
 
 	*ret_found = 0;
 	if (failed)
 		ox_err("%u raised oom_score_adj could not be put back", failed);
+	if (failed_groups)
+		ox_err("%u memory.oom.group could not be put back", failed_groups);
+	failed += failed_groups;
 	/* links pinned here detach their programs when they go */
 	err = remove_tree(OX_PIN_DIR, 0, ret_found);
 	if (unlink(OX_SOCK) && errno != ENOENT)

@@ -19,6 +19,7 @@ static const struct {
 	{ "events", ox_cmd_events, "out-of-memory events, past and with --follow to come" },
 	{ "score", ox_cmd_score, "who would be killed now, and the facts behind it" },
 	{ "priority", ox_cmd_priority, "set, get, list or remove priorities of cgroups" },
+	{ "explain", ox_cmd_explain, "which rule is about a process or cgroup, and its rank" },
 	{ "rules", ox_cmd_rules, "test rules against a table of what they are to give" },
 	{ "check-config", ox_cmd_check_config, "is this rule file right?" },
 	{ "doctor", ox_cmd_doctor, "what this kernel offers, and which hook would be used" },

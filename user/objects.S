@@ -19,4 +19,5 @@ ox_obj_\name\()_end:
 	object score, probe/score.bpf.o
 	object selftest, probe/selftest.bpf.o
 	object cgroups, probe/cgroups.bpf.o
+	object procs, probe/procs.bpf.o
 	.section .note.GNU-stack,"",@progbits

@@ -14,6 +14,7 @@ OX_OBJECT(calibrate);
 OX_OBJECT(score);
 OX_OBJECT(selftest);
 OX_OBJECT(cgroups);
+OX_OBJECT(procs);
 
 /* An object file in memory. */
 struct ox_blob {

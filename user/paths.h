@@ -6,6 +6,7 @@
 #define OX_RUN_DIR "/run/oomx"
 #define OX_SOCK OX_RUN_DIR "/events.sock" /* events: see feed.h */
 #define OX_LOCK OX_RUN_DIR "/lock"	  /* locked by the one daemon for as long as it lives */
+#define OX_PRIORITY_LOCK OX_RUN_DIR "/priority.lock" /* see priority.h */
 #define OX_PIN_DIR "/sys/fs/bpf/oomx"	  /* maps and links that outlive it */
 
 #endif

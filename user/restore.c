@@ -12,6 +12,7 @@
 
 #include "capability.h"
 #include "cleanup.h"
+#include "log.h"
 
 #define VALUE_MAX 256
 #define FIRST_SIZE 24 /* of an entry when there was only raising */
@@ -89,6 +90,14 @@ int ox_adj_write(__u32 pid, __u64 start_ns, int adj)
 		return fd;
 	n = snprintf(buf, sizeof(buf), "%d", adj);
 	return write(fd, buf, n) == n ? 0 : -errno;
+}
+
+void ox_adj_protect_self(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "-1000", 5) != 5)
+		ox_warn("cannot protect itself from the OOM killer (%m), ignoring");
 }
 
 int ox_adj_read(__u32 pid, __u64 start_ns, int *ret)

@@ -19,6 +19,9 @@ int ox_process_open(__u32 pid, __u64 start_ns);
  */
 int ox_adj_write(__u32 pid, __u64 start_ns, int adj);
 
+/* This process will not be an OOM victim; if that is not permitted, it is logged. */
+void ox_adj_protect_self(void);
+
 /* Its value now; errors as above. */
 int ox_adj_read(__u32 pid, __u64 start_ns, int *ret);
 

@@ -30,7 +30,7 @@
 #define ERROR_LINES_MAX 25
 
 /* Documented in the manual page (user/exit.h): scripts branch on them. */
-enum { OK = 0, FAILURE, USAGE, NOT_PERMITTED, UNFIT, REFUSED, ALREADY, NOT_RUNNING };
+enum { OK = 0, FAILURE, USAGE, NOT_PERMITTED, UNFIT, REFUSED, ALREADY, NOT_RUNNING, BAD_RULES };
 
 /* ---- the machine is as before --------------------------------------------------------------- */
 
@@ -199,6 +199,12 @@ static void cases_usage(void)
 		ARGS("status", "--nonsense"),
 		ARGS("stop", "surplus"),
 		ARGS("doctor", "--nonsense"),
+		ARGS("run", "--rules"),
+		ARGS("run", "--rules", "/tmp", "--no-rules"),
+		ARGS("check-config", "--nonsense"),
+		ARGS("rules"),
+		ARGS("rules", "test"),
+		ARGS("explain"),
 		ARGS(long_name),
 		ARGS("run", "--policy", "\x1b[31mred\xff"),
 	};
@@ -220,7 +226,8 @@ static void cases_usage(void)
 static void cases_help(void)
 {
 	static const char *const commands[] = { "run", "stop", "events", "status", "score",
-						"priority", "doctor" };
+						"priority", "doctor", "explain", "rules",
+						"check-config" };
 	const struct command_result *r;
 	size_t i;
 
@@ -242,30 +249,6 @@ static void cases_unprivileged(void)
 	case_error("unprivileged: run --enforce", NOT_PERMITTED, NOBODY, ARGS("run", "--enforce"));
 	case_error("unprivileged: stop", NOT_PERMITTED, NOBODY, ARGS("stop"));
 	case_error("unprivileged: score", NOT_PERMITTED, NOBODY, ARGS("score"));
-}
-
-static void cases_not_running(void)
-{
-	case_error("none runs: events", NOT_RUNNING, 0, ARGS("events"));
-	case_error("none runs: events --follow", NOT_RUNNING, 0, ARGS("events", "--follow"));
-	case_error("none runs: status", NOT_RUNNING, 0, ARGS("status"));
-	case_error("none runs: status --json", NOT_RUNNING, 0, ARGS("status", "--json"));
-	case_error("none runs: stop", NOT_RUNNING, 0, ARGS("stop"));
-	case_error("none runs: priority set", NOT_RUNNING, 0, ARGS("priority", "set", "/", "5"));
-	case_error("none runs: priority list", NOT_RUNNING, 0, ARGS("priority", "list"));
-}
-
-/* ---- policies ------------------------------------------------------------------------------- */
-
-static const char *policy_path(const char *name)
-{
-	static char path[2][PATH_MAX];
-	static unsigned int turn;
-	const char *dir = getenv("OOMX_POLICIES");
-	char *p = path[turn++ % 2];
-
-	snprintf(p, PATH_MAX, "%s/%s.bpf.o", dir ? dir : "build/tests/policies", name);
-	return p;
 }
 
 /* The first `bytes` of a file, or of a text, under a name in /tmp. */
@@ -292,6 +275,41 @@ static const char *make_file(const char *name, const char *from, const char *tex
 		suite_fatal("%s: %s", path, strerror(errno));
 	close(fd);
 	return path;
+}
+
+static void cases_rules(void)
+{
+	static const char bad[] = "rules:\n- match: {cgroup: /a}\n  priorty: 5\n";
+	const char *path = make_file("bad.yaml", NULL, bad, sizeof(bad) - 1);
+
+	case_error("rules: a mistake, check-config", BAD_RULES, 0, ARGS("check-config", path));
+	case_error("rules: a mistake, run", BAD_RULES, 0, ARGS("run", "--rules", path));
+	case_error("rules: none there", FAILURE, 0, ARGS("run", "--rules", "/nonexistent"));
+	case_error("rules: a directory without any", FAILURE, 0, ARGS("run", "--rules", "/usr"));
+}
+
+static void cases_not_running(void)
+{
+	case_error("none runs: events", NOT_RUNNING, 0, ARGS("events"));
+	case_error("none runs: events --follow", NOT_RUNNING, 0, ARGS("events", "--follow"));
+	case_error("none runs: status", NOT_RUNNING, 0, ARGS("status"));
+	case_error("none runs: status --json", NOT_RUNNING, 0, ARGS("status", "--json"));
+	case_error("none runs: stop", NOT_RUNNING, 0, ARGS("stop"));
+	case_error("none runs: priority set", NOT_RUNNING, 0, ARGS("priority", "set", "/", "5"));
+	case_error("none runs: priority list", NOT_RUNNING, 0, ARGS("priority", "list"));
+}
+
+/* ---- policies ------------------------------------------------------------------------------- */
+
+static const char *policy_path(const char *name)
+{
+	static char path[2][PATH_MAX];
+	static unsigned int turn;
+	const char *dir = getenv("OOMX_POLICIES");
+	char *p = path[turn++ % 2];
+
+	snprintf(p, PATH_MAX, "%s/%s.bpf.o", dir ? dir : "build/tests/policies", name);
+	return p;
 }
 
 static void case_policy(const char *name, const char *path)
@@ -540,6 +558,7 @@ int main(int argc, char **argv)
 		cases_usage();
 		cases_unprivileged();
 		cases_not_running();
+	cases_rules();
 		cases_policy_files();
 		cases_hostile_policies();
 		suite_times("errors");

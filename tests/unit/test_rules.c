@@ -202,6 +202,7 @@ static void processes(void **state)
 	assert_int_equal(ox_rules_match_process(r, &s, 0), 0);
 	s.id = &b;
 	assert_int_equal(ox_rules_match_process(r, &s, 0), 4);
+	assert_int_equal(ox_rules_match_process(r, &s, 3), 3); /* one before it, about its cgroup */
 	assert_true(ox_rules_ask_about(r, &p));
 	strcpy(p.uid, "70");
 	assert_int_equal(ox_rules_match_process(r, &s, 0), 0);

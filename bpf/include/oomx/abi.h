@@ -184,6 +184,7 @@ struct oomx_rec_candidates {
 #define OOMX_CFG_TRIPPED (1u << 3) /* set by the kernel side: the circuit breaker ended enforcing */
 #define OOMX_CFG_STALLED (1u << 4) /* set by the kernel side: the responder does not answer */
 #define OOMX_CFG_HIDES (1u << 5)   /* memcg scans do not see a victim that is exiting */
+#define OOMX_CFG_PROCS (1u << 6)   /* there are rules for processes: map "oomx_procs" */
 
 struct oomx_config {
 	__u32 abi;		/* OOMX_ABI */
@@ -284,6 +285,21 @@ struct oomx_rule {
 	char name[OOMX_RULE_LEN];
 };
 
+/* ---- rules for processes: map "oomx_procs", process id -> --------------------------------------- */
+
+struct oomx_proc {
+	__u64 start_ns;	       /* CLOCK_BOOTTIME, of its first thread: another has another */
+	struct oomx_prio prio; /* in place of its cgroup's, unless that was set by hand */
+};
+
+/* ---- memory.oom.group as rules have set it: map "oomx_groups", cgroup id -> -------------------- */
+
+struct oomx_group {
+	__u32 load; /* the reading of the rules that wants it */
+	__u16 old;  /* its owner's */
+	__u16 set;
+};
+
 /* ---- cgroups that come and go: ring "oomx_cgroups" ------------------------------------------- */
 
 #define OOMX_CGROUP_MADE 1
@@ -295,6 +311,14 @@ struct oomx_cgroup_rec {
 	__u32 what; /* OOMX_CGROUP_* */
 	__u32 _pad;
 	char path[OOMX_CGROUP_LEN]; /* ended by NUL; what follows is not sent */
+};
+
+/* ---- processes that may have become another's rule's: ring "oomx_proc_events" ----------------- */
+
+struct oomx_proc_rec {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 _pad;
 };
 
 /* ---- nominations: rings "oomx_requests", "oomx_demotions" and map "oomx_raised" ------------- */
@@ -396,6 +420,9 @@ OOMX_SIZE(oomx_rec_candidates, 32 + 16 + OOMX_TOP_K * 200);
 OOMX_SIZE(oomx_prio, 16);
 OOMX_SIZE(oomx_turn, 16);
 OOMX_SIZE(oomx_rule, OOMX_RULE_LEN);
+OOMX_SIZE(oomx_group, 8);
+OOMX_SIZE(oomx_proc, 24);
+OOMX_SIZE(oomx_proc_rec, 16);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
 OOMX_SIZE(oomx_request, 32);
 OOMX_SIZE(oomx_raised, 32);

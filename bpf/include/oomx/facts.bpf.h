@@ -48,10 +48,28 @@ static __noinline int ox_memo_fill(struct ox_memo_entry *e, struct css_set *cset
 	return 0;
 }
 
-static __always_inline void ox_facts_prio(struct oomx_facts *f, struct css_set *cset,
-					  struct ox_prio_memo *memo)
+/* What a rule says of this very process; NULL: none does, or its cgroup was set by hand. */
+static __always_inline struct oomx_prio *ox_proc_prio(struct task_struct *p,
+						      struct ox_memo_entry *e, u32 cfg_flags)
 {
+	struct oomx_proc *proc;
+	u32 pid;
+
+	if (!(cfg_flags & OOMX_CFG_PROCS) || (e->prio.flags & OOMX_PRIO_BY_HAND))
+		return NULL;
+	pid = ox_read(p, tgid);
+	proc = bpf_map_lookup_elem(&oomx_procs, &pid);
+	if (!proc || proc->start_ns != BPF_CORE_READ(p, group_leader, start_boottime))
+		return NULL;
+	return &proc->prio;
+}
+
+static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_struct *p,
+					  struct ox_prio_memo *memo, u32 cfg_flags)
+{
+	struct css_set *cset = ox_read(p, cgroups);
 	struct ox_memo_entry *e, *other;
+	struct oomx_prio *prio, *own;
 	u32 at;
 
 	/* through the map and back: the verifier lets nobody hash what it takes for a pointer */
@@ -68,15 +86,17 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct css_set *
 			ox_memo_fill(e, cset, memo->walk);
 		}
 	}
-	f->priority = e->prio.priority;
-	f->class = e->prio.class;
-	f->rule = e->prio.rule;
-	f->weight = e->prio.weight;
-	if (e->set)
+	own = ox_proc_prio(p, e, cfg_flags);
+	prio = own ? own : &e->prio;
+	f->priority = prio->priority;
+	f->class = prio->class;
+	f->rule = prio->rule;
+	f->weight = prio->weight;
+	if (own || e->set)
 		f->flags |= OOMX_FACT_PRIO_SET;
-	if (e->prio.flags & OOMX_PRIO_NEVER)
+	if (prio->flags & OOMX_PRIO_NEVER)
 		f->flags |= OOMX_FACT_NEVER;
-	if (e->prio.flags & OOMX_PRIO_PROTECT)
+	if (prio->flags & OOMX_PRIO_PROTECT)
 		f->flags |= OOMX_FACT_PROTECT;
 }
 
@@ -142,7 +162,7 @@ static __noinline int ox_facts_fill(struct oomx_facts *f, struct task_struct *p,
 		f->flags |= OOMX_FACT_IS_TRIGGER;
 	if (BPF_CORE_READ(p, signal, oom_flag_origin))
 		f->flags |= OOMX_FACT_ORIGIN;
-	ox_facts_prio(f, BPF_CORE_READ(p, cgroups), memo);
+	ox_facts_prio(f, p, memo, cfg->flags);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #define OOMX_MAPS_BPF_H
 
 #include <oomx/kernel.bpf.h>
+#include <oomx/procs.bpf.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,6 +33,15 @@ struct {
 	__type(key, u32);
 	__type(value, struct oomx_rule);
 } oomx_rules SEC(".maps");
+
+/* For user space alone, too: what is to be put back outlives a crash. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64); /* cgroup id */
+	__type(value, struct oomx_group);
+} oomx_groups SEC(".maps");
 
 /* Pinned, so that whoever comes after a crash can put the values back. */
 struct {

@@ -63,6 +63,7 @@ struct ox_seat {
 	struct task_struct *trigger;
 	u32 rss_mode;
 	u32 n_cpus;
+	u32 cfg_flags;
 	bool ask_domain; /* the walk goes beyond it: ask each whether it is in it */
 	struct ox_prio_memo memo;
 	struct oomx_facts facts;      /* of the candidate at hand */
@@ -312,7 +313,7 @@ static __always_inline void ox_consider(struct ox_seat *s, struct task_struct *t
 	}
 	if (!ox_weigh(s, t, &l))
 		return;
-	ox_facts_prio(&s->facts, ox_read(t, cgroups), &s->memo);
+	ox_facts_prio(&s->facts, t, &s->memo, s->cfg_flags);
 	if (!OX_POLICY_LEAN)
 		ox_facts_rest(&s->facts, t);
 	points = l.origin ? OX_LONG_MAX : oomx_badness(&s->facts);
@@ -445,6 +446,7 @@ static __always_inline void ox_walk_prepare(struct ox_seat *s)
 	s->trigger = ox_read(cur, group_leader);
 	s->rss_mode = cfg ? cfg->rss_mode : 0;
 	s->n_cpus = cfg ? cfg->n_cpus : 0;
+	s->cfg_flags = cfg ? cfg->flags : 0;
 	__builtin_memset(&s->facts, 0, sizeof(s->facts));
 	s->facts.domain_pages = s->dom.pages;
 }

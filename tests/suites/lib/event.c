@@ -163,6 +163,9 @@ static void parse_kill(const json_t *o, struct event *e)
 	e->wait_ns = number(o, "wait_ns");
 	e->domain_id = number(o, "domain_id");
 	container(o, "container", &e->container);
+	string(o, "rule_name", e->rule, sizeof(e->rule));
+	if (!e->rule[0])
+		snprintf(e->rule, sizeof(e->rule), "(none)");
 	(void)object(o, "facts");
 	if (!json_object_get(o, "policy") || !json_object_get(o, "policy_hash"))
 		wrong("\"policy\" or \"policy_hash\" is missing");

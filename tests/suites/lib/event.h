@@ -55,6 +55,7 @@ struct event {
 	bool group, agreed, signalled;
 	pid_t trigger_pid;
 	int64_t latency_ns, wait_ns;
+	char rule[64];	 /* that decided about the victim's cgroup; "(none)": null */
 	pid_t would_pid; /* 0: null */
 	int64_t would_points;
 

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Nothing is remembered about cgroups but what lies in the map: an entry's rule number tells which
+ * reading of the rules it is from, so that what is out of date is found without a list.
+ */
+#include "rules_live.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "log.h"
+#include "oom_group.h"
+#include "priority.h"
+#include "procs_live.h"
+#include "rules_decide.h"
+
+#define SETTLE_NS 100000000ULL /* a file that was just written is read after this */
+#define LATE_MAX 4096	       /* containers that are asked about again */
+#define KEEP_LOADS 4	       /* readings of the rules whose names are kept, for old events */
+#define FILE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+
+/* A container's runtime writes down what it is a little later than its cgroup is made. */
+static const __u64 late_ns[] = { 10000000,  20000000,  50000000,   100000000,
+				 300000000, 600000000, 1000000000, 3000000000 };
+#define LATE_TRIES ((int)(sizeof(late_ns) / sizeof(late_ns[0])))
+
+struct late {
+	__u64 id;
+	__u64 due_ns; /* CLOCK_MONOTONIC */
+	int tries;
+};
+
+struct ox_live {
+	char *path; /* NULL: the default */
+	struct ox_rules *rules;
+	__u32 load; /* how often rules were put in force: the upper part of their numbers */
+	struct oomx_config *config;
+	int prio_map, names_map, groups_map; /* the engine's */
+	int epoll, timer, inotify;
+	__u64 settle_ns; /* when files that have changed are read; 0: none have */
+	struct ox_engine *engine;
+	struct ox_procs *procs; /* NULL: no rule has been about processes yet */
+	bool full; /* told that there was no room in the map */
+	unsigned int n_late;
+	struct late late[LATE_MAX];
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec t = {};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
+	return (__u64)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- one cgroup ----------------------------------------------------------------------------- */
+
+/* Sets the timer to whatever is due next. */
+static void set_timer(struct ox_live *l)
+{
+	struct itimerspec when = {};
+	__u64 due = l->settle_ns;
+	unsigned int i;
+
+	for (i = 0; i < l->n_late; i++)
+		if (!due || l->late[i].due_ns < due)
+			due = l->late[i].due_ns;
+	when.it_value.tv_sec = (time_t)(due / 1000000000);
+	when.it_value.tv_nsec = (long)(due % 1000000000);
+	(void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &when, NULL); /* valid: cannot fail */
+}
+
+/* No runtime knows it yet: once more, later. */
+static void ask_later(struct ox_live *l, __u64 id, int tries)
+{
+	if (tries >= LATE_TRIES || l->n_late == LATE_MAX)
+		return;
+	l->late[l->n_late++] =
+		(struct late){ .id = id, .due_ns = now_ns() + late_ns[tries], .tries = tries + 1 };
+}
+
+static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 id, size_t number)
+{
+	_cleanup_close_ int lock = ox_priority_lock();
+	struct oomx_prio old = {}, p;
+	bool have = !bpf_map_lookup_elem(l->prio_map, &id, &old);
+	int err;
+
+	if (have && (old.flags & OOMX_PRIO_BY_HAND))
+		return;
+	if (!number) {
+		if (have)
+			(void)bpf_map_delete_elem(l->prio_map, &id); /* gone is what we want */
+		return;
+	}
+	p = ox_rule_prio(&l->rules->rules[number - 1], l->load << OOMX_RULE_SHIFT | number, who);
+	err = ox_priority_put(l->prio_map, id, &p);
+	if (err && !l->full)
+		ox_err("the rule '%s' is not in force for %s%s: %s",
+		       l->rules->rules[number - 1].name, who->cgroup,
+		       err == -E2BIG ? " and others" : "",
+		       err == -E2BIG ? "too many cgroups have one of their own" : strerror(-err));
+	l->full = err;
+}
+
+/* False: not yet, it may be before long. */
+static bool write_group(struct ox_live *l, const char *path, __u64 id, size_t number)
+{
+	const struct ox_rule *rule = number ? &l->rules->rules[number - 1] : NULL;
+	int err = 0;
+
+	if (rule && (rule->gives & OX_GIVES_KILL))
+		err = ox_oom_group_set(l->groups_map, id, rule->group, l->load);
+	if (err && err != -ENOENT && err != -ESRCH)
+		ox_warn("rule '%s': memory.oom.group of %s: %s, ignoring", rule->name, path,
+			strerror(-err));
+	return err != -ENOENT || !path[1]; /* the root has none, ever */
+}
+
+/*
+ * The rules' word about one cgroup. `tries`: how often the runtimes were asked in vain; -1: it was
+ * there before, and if nobody calls it a container now, it is none.
+ */
+static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
+{
+	struct ox_identity who = {};
+	int err = ox_identity_from_path(path, &who), known;
+	size_t number;
+	bool late = false;
+
+	known = err || !l->rules->state ? 0 : ox_identity_resolve(&who);
+	if (err) {
+		ox_err("no memory to look at %s: it has what its parent has, ignoring", path);
+	} else {
+		number = ox_rules_match(l->rules, &who);
+		write_entry(l, &who, id, number);
+		late = !write_group(l, path, id, number);
+	}
+	if (late || known == -ENOENT || (known == -ENODATA && tries >= 0))
+		ask_later(l, id, tries < 0 ? 0 : tries);
+	ox_identity_done(&who);
+}
+
+/* ---- all cgroups ---------------------------------------------------------------------------- */
+
+static int visit(void *ctx, const char *path, __u64 id)
+{
+	apply(ctx, path, id, -1);
+	return 0;
+}
+
+/* Takes out entries of rules that were in force before. */
+static void sweep(struct ox_live *l)
+{
+	_cleanup_close_ int lock = ox_priority_lock();
+	struct oomx_prio p;
+	__u64 id, next;
+	bool more = !bpf_map_get_next_key(l->prio_map, NULL, &next);
+
+	while (more) {
+		id = next;
+		more = !bpf_map_get_next_key(l->prio_map, &id, &next);
+		if (!bpf_map_lookup_elem(l->prio_map, &id, &p) &&
+		    !(p.flags & OOMX_PRIO_BY_HAND) && p.rule >> OOMX_RULE_SHIFT != l->load)
+			(void)bpf_map_delete_elem(l->prio_map, &id);
+	}
+}
+
+/* Names first: a number in an event must never be without one. */
+static int write_names(struct ox_live *l)
+{
+	struct oomx_rule name;
+	__u32 key, next;
+	size_t i;
+	bool more = !bpf_map_get_next_key(l->names_map, NULL, &next);
+	int err = 0;
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(l->names_map, &key, &next);
+		if ((key >> OOMX_RULE_SHIFT) + KEEP_LOADS < l->load)
+			(void)bpf_map_delete_elem(l->names_map, &key);
+	}
+	for (i = 0; i < l->rules->n && !err; i++) {
+		memset(&name, 0, sizeof(name));
+		memcpy(name.name, l->rules->rules[i].name, strlen(l->rules->rules[i].name));
+		key = l->load << OOMX_RULE_SHIFT | (__u32)(i + 1);
+		err = bpf_map_update_elem(l->names_map, &key, &name, BPF_ANY);
+	}
+	return err;
+}
+
+static int watch_fd(struct ox_live *l, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int apply_to_processes(struct ox_live *l)
+{
+	int err = 0;
+
+	if (l->rules->process && !l->procs) {
+		err = ox_procs_new(l->engine, &l->procs);
+		if (!err)
+			err = watch_fd(l, ox_procs_fd(l->procs));
+	}
+	return err || !l->procs ? err : ox_procs_apply(l->procs, l->rules, l->load);
+}
+
+/*
+ * Entry by entry, each at once: an OOM meanwhile finds the old rule or the new one for a cgroup,
+ * never none. What no rule is about any more goes last.
+ */
+static int apply_all(struct ox_live *l)
+{
+	int err;
+
+	l->load++;
+	l->n_late = 0;
+	l->full = false;
+	err = write_names(l);
+	if (!err && l->rules->n)
+		err = ox_cgroup_walk(visit, l);
+	if (err)
+		return ox_err_r(err, "cannot put the rules in force everywhere: %s",
+				strerror(-err));
+	err = apply_to_processes(l);
+	if (err)
+		return err; /* said why */
+	sweep(l);
+	ox_oom_group_sweep(l->groups_map, l->load);
+	set_timer(l);
+	l->config->n_rules = l->rules->n;
+	(void)__atomic_fetch_add(&l->config->rules_generation, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/* The highest number of readings in the map: one that was taken over from may have left some. */
+static __u32 last_load(int names_map)
+{
+	__u32 key, next, last = 0;
+	bool more = !bpf_map_get_next_key(names_map, NULL, &next);
+
+	if (!more)
+		return UINT_MAX; /* the next is the first: 0 */
+	for (; more; more = !bpf_map_get_next_key(names_map, &key, &next)) {
+		key = next;
+		last = key >> OOMX_RULE_SHIFT > last ? key >> OOMX_RULE_SHIFT : last;
+	}
+	return last;
+}
+
+/* ---- cgroups that come and go --------------------------------------------------------------- */
+
+static void forget(struct ox_live *l, __u64 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n_late; i++)
+		if (l->late[i].id == id)
+			l->late[i--] = l->late[--l->n_late];
+	(void)bpf_map_delete_elem(l->prio_map, &id); /* most have none */
+	(void)bpf_map_delete_elem(l->groups_map, &id);
+}
+
+void ox_live_told(void *ctx, __u64 id, const char *path, bool gone)
+{
+	struct ox_live *l = ctx;
+
+	if (!id)
+		(void)apply_all(l); /* said what failed; the next one may do */
+	else if (gone)
+		forget(l, id);
+	else if (l->rules->n)
+		apply(l, path, id, 0);
+	set_timer(l);
+}
+
+/* ---- files that change ---------------------------------------------------------------------- */
+
+/* The directories in which something may change: again and again, since one may be new. */
+static void watch_files(struct ox_live *l)
+{
+	const char *path = l->path ? l->path : OX_RULES_DIR, *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+
+	/* a file is watched by its directory: editors put a new one in its place */
+	if (inotify_add_watch(l->inotify, path, FILE_EVENTS | IN_ONLYDIR) >= 0) {
+		if (snprintf(dir, sizeof(dir), "%s/oomx.d", path) < (int)sizeof(dir))
+			(void)inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR);
+		return; /* no oomx.d is fine: its creation is seen */
+	}
+	if (errno == ENOENT && !l->path)
+		return;
+	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + (slash == path)) : 1,
+		     slash ? path : ".") >= (int)sizeof(dir) ||
+	    inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR) < 0)
+		ox_warn("changes of %s are not seen (%m): reload with SIGHUP, ignoring", path);
+}
+
+/* Not files that are being written, which are closed later, nor other people's files. */
+static bool is_ours(const struct ox_live *l, const struct inotify_event *ev)
+{
+	const char *base = l->path ? strrchr(l->path, '/') + 1 : "", *end;
+
+	if (!ev->len || (ev->mask & IN_ISDIR))
+		return true; /* a queue that ran over, or oomx.d */
+	if (ev->mask & IN_CREATE)
+		return false;
+	end = strrchr(ev->name, '.');
+	return !strcmp(ev->name, base) || (end && !strcmp(end, ".yaml")) ||
+	       !strncmp(ev->name, "..", 2); /* Kubernetes turns "..data" to where the files are */
+}
+
+static bool files_changed(struct ox_live *l)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	const struct inotify_event *ev;
+	bool changed = false;
+	ssize_t n, at;
+
+	while ((n = read(l->inotify, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
+			ev = (const void *)(buf + at);
+			changed |= is_ours(l, ev);
+		}
+	}
+	return changed;
+}
+
+static int load(struct ox_live *l, struct ox_rules **ret)
+{
+	struct ox_located errors = {};
+	int err = ox_rules_load(l->path ? l->path : OX_RULES_DIR, ret, &errors);
+
+	if (err == -ENOENT && l->path)
+		return ox_err_r(-ENXIO, "rules: %s has neither oomx.yaml nor oomx.d", l->path);
+	if (err == -ENOMEM)
+		return ox_err_r(err, "rules: no memory");
+	ox_located_log(&errors);
+	return err == -EINVAL ? -EILSEQ : err;
+}
+
+static void reload(struct ox_live *l, bool asked)
+{
+	struct ox_rules *rules = NULL, *old;
+	int err = load(l, &rules);
+
+	watch_files(l);
+	l->config->rules_bad = err != 0 && !(err == -ENOENT && !l->rules->n);
+	if (err) {
+		if (l->config->rules_bad)
+			ox_err("the old rules stay in force, all %zu", l->rules->n);
+		return;
+	}
+	if (!asked && rules->hash == l->rules->hash) {
+		ox_rules_free(rules);
+		return;
+	}
+	old = l->rules;
+	l->rules = rules;
+	if (!apply_all(l))
+		ox_info("%zu rules from %zu files are in force", rules->n, rules->n_files);
+	ox_rules_free(old); /* now nobody goes by them any more */
+}
+
+/* ---- outside -------------------------------------------------------------------------------- */
+
+/* Links are followed anew each time: they may be what is changed. NULL: errno says why. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *ret = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (getcwd(cwd, sizeof(cwd)) && asprintf(&ret, "%s/%s", cwd, path) < 0)
+		ret = NULL;
+	return ret;
+}
+
+int ox_live_new(const char *path, struct ox_live **ret)
+{
+	struct ox_live *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return ox_err_r(-ENOMEM, "no memory");
+	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->path = path ? absolute(path) : NULL;
+	if (l->timer < 0 || l->inotify < 0 || l->epoll < 0)
+		err = ox_err_r(-errno, "rules: no event loop: %m");
+	else if (path && (!l->path || access(l->path, F_OK)))
+		err = ox_err_r(-ENXIO, "rules: %s: %m", path);
+	else
+		err = load(l, &l->rules);
+	if (err == -ENOENT) {
+		l->rules = calloc(1, sizeof(*l->rules));
+		err = l->rules ? 0 : ox_err_r(-ENOMEM, "no memory");
+	}
+	if (err)
+		ox_live_free(l);
+	else
+		*ret = l;
+	return err;
+}
+
+int ox_live_start(struct ox_live *l, struct ox_engine *e)
+{
+	int err = watch_fd(l, l->timer) ?: watch_fd(l, l->inotify);
+
+	if (err)
+		return ox_err_r(err, "rules: epoll: %s", strerror(-err));
+	l->engine = e;
+	l->config = e->config;
+	l->prio_map = ox_engine_map(e, "oomx_prio");
+	l->names_map = ox_engine_map(e, "oomx_rules");
+	l->groups_map = ox_engine_map(e, "oomx_groups");
+	l->load = last_load(l->names_map);
+	watch_files(l);
+	return apply_all(l);
+}
+
+int ox_live_fd(const struct ox_live *l)
+{
+	return l->epoll;
+}
+
+static void on_timer(struct ox_live *l)
+{
+	struct late due[64];
+	unsigned int i, n = 0;
+	char path[PATH_MAX];
+	__u64 now = now_ns(), expired;
+
+	(void)!read(l->timer, &expired, sizeof(expired)); /* what is due says it better */
+	if (l->settle_ns && l->settle_ns <= now) {
+		l->settle_ns = 0;
+		reload(l, /* asked= */ false);
+	}
+	for (i = 0; i < l->n_late && n < 64; i++) {
+		if (l->late[i].due_ns > now)
+			continue;
+		due[n++] = l->late[i];
+		l->late[i--] = l->late[--l->n_late];
+	}
+	for (i = 0; i < n; i++)
+		if (!ox_cgroup_path_by_id(due[i].id, path, sizeof(path)))
+			apply(l, path, due[i].id, due[i].tries);
+	set_timer(l);
+}
+
+void ox_live_work(struct ox_live *l)
+{
+	struct epoll_event ev[4];
+	int i, n = epoll_wait(l->epoll, ev, 4, 0);
+
+	for (i = 0; i < n; i++) {
+		if (ev[i].data.fd == l->timer) {
+			on_timer(l);
+		} else if (ev[i].data.fd == l->inotify) {
+			if (!files_changed(l) || l->settle_ns)
+				continue;
+			l->settle_ns = now_ns() + SETTLE_NS;
+			set_timer(l);
+		} else {
+			ox_procs_work(l->procs);
+		}
+	}
+}
+
+void ox_live_reload(struct ox_live *l)
+{
+	reload(l, /* asked= */ true);
+}
+
+void ox_live_reapply(struct ox_live *l)
+{
+	(void)apply_all(l); /* said what failed */
+}
+
+size_t ox_live_count(const struct ox_live *l)
+{
+	return l->rules->n;
+}
+
+void ox_live_undo(struct ox_live *l)
+{
+	unsigned int failed = l->config ? ox_oom_group_restore(l->groups_map) : 0;
+
+	if (failed)
+		ox_err("%u memory.oom.group could not be put back", failed);
+}
+
+void ox_live_free(struct ox_live *l)
+{
+	if (!l)
+		return;
+	ox_procs_free(l->procs);
+	if (l->timer >= 0)
+		(void)close(l->timer);
+	if (l->inotify >= 0)
+		(void)close(l->inotify);
+	if (l->epoll >= 0)
+		(void)close(l->epoll);
+	ox_rules_free(l->rules);
+	free(l->path);
+	free(l);
+}
