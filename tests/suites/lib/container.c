@@ -92,7 +92,7 @@ static void take_line(char *to, size_t size, const char *text)
 	to[n] = '\0';
 }
 
-static const char *inspect(const struct container *c, const char *key)
+const char *container_inspect(const struct container *c, const char *key)
 {
 	char format[PATH_LEN];
 	const char *const args[] = { "inspect", "-f", format, c->name, NULL };
@@ -129,7 +129,7 @@ void container_start_three(struct container *c, const char *name)
 	char path[PATH_LEN], text[PATH_LEN];
 
 	container_start_any(c, name, "64m", args);
-	c->pid = atoi(inspect(c, ".State.Pid"));
+	c->pid = atoi(container_inspect(c, ".State.Pid"));
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", c->pid);
 	if (c->pid <= 0 || proc_read(path, text, sizeof(text)) || strncmp(text, "0::/", 4))
 		suite_fatal("container %s has no process %d", name, c->pid);
@@ -178,7 +178,7 @@ pid_t container_find(const struct container *c, const char *comm)
 
 bool container_is(const struct container *c, const char *key)
 {
-	return !strcmp(inspect(c, key), "true\n");
+	return !strcmp(container_inspect(c, key), "true\n");
 }
 
 void container_remove(const struct container *c)

@@ -44,7 +44,9 @@ void container_go(const struct container *c);
 /* The process of that comm in its cgroup or below; 0: none. */
 pid_t container_find(const struct container *c, const char *comm);
 
-/* Is what `podman inspect` has at a key such as ".State.Running" "true"? */
+/* What `podman inspect` has at a key such as ".State.Running"; good until the next command. */
+const char *container_inspect(const struct container *c, const char *key);
+/* Is that "true"? */
 bool container_is(const struct container *c, const char *key);
 void container_remove(const struct container *c);
 
