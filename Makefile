@@ -159,7 +159,7 @@ test: ready
 
 acceptance: ready
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)scripts/acceptance $(O) '$(ONLY)'
+	$(Q)scripts/acceptance $(O) '$(value ONLY)'
 
 bench: ready
 	$(Q)$(MAKE) --no-print-directory tests

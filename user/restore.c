@@ -116,18 +116,30 @@ int ox_adj_read(__u32 pid, __u64 start_ns, int *ret)
 	return 0;
 }
 
-int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
+/* With CAP_SYS_RESOURCE any value can be written, but it becomes the minimum, too. */
+static int write_as(bool capped, __u32 pid, const struct oomx_raised *r)
 {
 	bool was = false;
+	int err = ox_cap_resource_use(capped, &was);
+
+	if (err)
+		return err;
+	err = ox_adj_write(pid, r->start_ns, r->old_adj);
+	(void)ox_cap_resource_use(was, NULL); /* as it was a moment ago */
+	return err;
+}
+
+int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
+{
 	int now = 0;
 	int err = ox_adj_read(pid, r->start_ns, &now);
 
 	/* its owner may have set another value meanwhile: that one stays */
-	if (!err && now == r->set_adj)
-		err = ox_cap_resource_use(r->capped, &was);
 	if (!err && now == r->set_adj) {
-		err = ox_adj_write(pid, r->start_ns, r->old_adj);
-		(void)ox_cap_resource_use(was, NULL); /* as it was a moment ago */
+		err = write_as(r->capped, pid, r);
+		/* whoever set it had the capability: a changed minimum is better than 1000 */
+		if (err == -EACCES && !r->capped)
+			err = write_as(true, pid, r);
 	}
 	if (!err || err == -ESRCH)
 		(void)bpf_map_delete_elem(map, &pid); /* absent is what we want */
