@@ -189,8 +189,12 @@ static void start(const char *const args[], bool replace)
 	d.started = d.running = true;
 	fcntl(d.out, F_SETPIPE_SZ, PIPE_BYTES); /* as large as it gets: not vital */
 	if (!suite_wait(settled, NULL, SUITE_START_MS) || !d.ready)
-		suite_fatal("oomx run: expected a \"ready\" line, it %s; it says: %s",
-			    d.running ? "has none" : "has ended", errors);
+		suite_fatal("oomx run: expected a \"ready\" line, it %s (%d); it says: %s",
+			    d.running		    ? "has none" :
+			    WIFSIGNALED(d.status) ? "was killed by a signal" :
+						    "has ended",
+			    WIFSIGNALED(d.status) ? WTERMSIG(d.status) : WEXITSTATUS(d.status),
+			    errors);
 }
 
 void daemon_start(const char *const args[])
