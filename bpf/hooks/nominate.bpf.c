@@ -4,20 +4,14 @@
  * policy chose for as long as the OOM lasts (nominate.bpf.h). Reports like observe.
  */
 #include <oomx/guard.bpf.h>
+#include <oomx/programs.bpf.h>
 
 char _license[] SEC("license") = "GPL";
 
 /*
- * Apart from the next one, which takes long: the recursion guard leaves a program out where one on
- * the same CPU was preempted in the middle of it.
+ * Apart from ox_memcg_failed(), because this takes long: the recursion guard leaves a program out
+ * where one on the same CPU was preempted in the middle of it.
  */
-SEC("fentry/mem_cgroup_out_of_memory")
-int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
-{
-	ox_watch_failed(ox_memcg_css(memcg));
-	return 0;
-}
-
 SEC("fentry/mem_cgroup_out_of_memory")
 int BPF_PROG(ox_memcg_early, struct mem_cgroup *memcg, gfp_t gfp, int order)
 {
@@ -25,7 +19,7 @@ int BPF_PROG(ox_memcg_early, struct mem_cgroup *memcg, gfp_t gfp, int order)
 	u32 key = OX_SEAT_MEMCG;
 	struct ox_seat *s;
 
-	if (!ox_early_wanted(css))
+	if (!ox_early_wanted())
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
 	if (!s)
@@ -48,7 +42,7 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 	if (!force || ret)
 		return 0;
 	ox_watch_failed(/* css= */ NULL);
-	if (!ox_early_wanted(NULL))
+	if (!ox_early_wanted())
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
 	if (!s)
@@ -72,7 +66,7 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 	struct ox_seat *s;
 
 	if (no_progress_loops < OX_FUTILE_LOOPS || order > OX_COSTLY_ORDER ||
-	    !ox_early_wanted(NULL))
+	    !ox_early_wanted())
 		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
 	if (!s)
@@ -135,16 +129,6 @@ int BPF_PROG(ox_oom_chosen, struct oom_control *oc)
 	return 0;
 }
 
-SEC("fentry/__oom_kill_process")
-int BPF_PROG(ox_kill_enter, struct task_struct *victim)
-{
-	struct ox_seat *s = ox_seat();
-
-	if (s)
-		ox_watch_aim(victim, s);
-	return 0;
-}
-
 SEC("fentry/mark_oom_victim")
 int BPF_PROG(ox_marked, struct task_struct *t)
 {
@@ -157,25 +141,11 @@ int BPF_PROG(ox_marked, struct task_struct *t)
 	return 0;
 }
 
-SEC("fexit/__oom_kill_process")
-int BPF_PROG(ox_kill_leave)
-{
-	ox_watch_aimed();
-	return 0;
-}
-
 SEC("fexit/out_of_memory")
 int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
 	ox_enforced();
 	ox_watch_leave(oc, ret);
-	return 0;
-}
-
-SEC("fexit/__oom_reap_task_mm")
-int BPF_PROG(ox_reaped, struct mm_struct *mm)
-{
-	ox_watch_freed(mm, /* gone= */ false);
 	return 0;
 }
 

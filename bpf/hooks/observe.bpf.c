@@ -3,16 +3,9 @@
  * observe - ranks and reports, changes nothing. The policy's choice is made at the instant when
  * the kernel has made its own and killed nobody yet: "would have chosen X, the kernel chose Y".
  */
-#include <oomx/watch.bpf.h>
+#include <oomx/programs.bpf.h>
 
 char _license[] SEC("license") = "GPL";
-
-SEC("fentry/mem_cgroup_out_of_memory")
-int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
-{
-	ox_watch_failed(ox_memcg_css(memcg));
-	return 0;
-}
 
 SEC("fentry/out_of_memory")
 int BPF_PROG(ox_oom_enter, struct oom_control *oc)
@@ -31,16 +24,6 @@ int BPF_PROG(ox_oom_chosen, struct oom_control *oc)
 	return 0;
 }
 
-SEC("fentry/__oom_kill_process")
-int BPF_PROG(ox_kill_enter, struct task_struct *victim)
-{
-	struct ox_seat *s = ox_seat();
-
-	if (s)
-		ox_watch_aim(victim, s);
-	return 0;
-}
-
 SEC("fentry/mark_oom_victim")
 int BPF_PROG(ox_marked, struct task_struct *t)
 {
@@ -51,24 +34,10 @@ int BPF_PROG(ox_marked, struct task_struct *t)
 	return 0;
 }
 
-SEC("fexit/__oom_kill_process")
-int BPF_PROG(ox_kill_leave)
-{
-	ox_watch_aimed();
-	return 0;
-}
-
 SEC("fexit/out_of_memory")
 int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
 	ox_watch_leave(oc, ret);
-	return 0;
-}
-
-SEC("fexit/__oom_reap_task_mm")
-int BPF_PROG(ox_reaped, struct mm_struct *mm)
-{
-	ox_watch_freed(mm, /* gone= */ false);
 	return 0;
 }
 

@@ -8,16 +8,10 @@
  * over from another it does not matter whose of the two is called.
  */
 #include <oomx/enforce.bpf.h>
+#include <oomx/programs.bpf.h>
 #include <oomx_choice.h>
 
 char _license[] SEC("license") = "GPL";
-
-SEC("fentry/mem_cgroup_out_of_memory")
-int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
-{
-	ox_watch_failed(ox_memcg_css(memcg));
-	return 0;
-}
 
 /* All zones are given up on, as in nominate. */
 SEC("fexit/unreserve_highatomic_pageblock")
@@ -63,16 +57,6 @@ int BPF_PROG(ox_oom_chosen, struct oom_control *oc)
 	return 0;
 }
 
-SEC("fentry/__oom_kill_process")
-int BPF_PROG(ox_kill_enter, struct task_struct *victim)
-{
-	struct ox_seat *s = ox_seat();
-
-	if (s)
-		ox_watch_aim(victim, s);
-	return 0;
-}
-
 SEC("fentry/mark_oom_victim")
 int BPF_PROG(ox_marked, struct task_struct *t)
 {
@@ -83,24 +67,10 @@ int BPF_PROG(ox_marked, struct task_struct *t)
 	return 0;
 }
 
-SEC("fexit/__oom_kill_process")
-int BPF_PROG(ox_kill_leave)
-{
-	ox_watch_aimed();
-	return 0;
-}
-
 SEC("fexit/out_of_memory")
 int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
 	ox_watch_leave(oc, ret);
-	return 0;
-}
-
-SEC("fexit/__oom_reap_task_mm")
-int BPF_PROG(ox_reaped, struct mm_struct *mm)
-{
-	ox_watch_freed(mm, /* gone= */ false);
 	return 0;
 }
 

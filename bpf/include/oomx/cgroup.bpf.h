@@ -32,14 +32,17 @@ static __always_inline u64 ox_css_cgroup_id(struct cgroup_subsys_state *css)
 	return css ? ox_read(css, cgroup, kn, id) : 0;
 }
 
-/* mem_cgroup_is_descendant(): css is top or below it */
-static __noinline bool ox_css_under(struct cgroup_subsys_state *css,
-				    struct cgroup_subsys_state *top)
+/*
+ * mem_cgroup_is_descendant(): a css is another or below it. Their addresses as read from a map or
+ * by a helper: to a global function the verifier lets no pointer of the kernel's pass.
+ */
+__noinline int ox_css_under(u64 below, u64 top)
 {
+	struct cgroup_subsys_state *css = (void *)below;
 	int i;
 
 	for (i = 0; i < OOMX_DEPTH_MAX && css; i++) {
-		if (css == top)
+		if (css == (void *)top)
 			return true;
 		css = ox_read(css, parent);
 	}

@@ -159,7 +159,7 @@ struct ox_node_scan {
 	bool found;
 };
 
-static __noinline bool ox_nodes_meet(const void *a, const void *b)
+static __always_inline bool ox_nodes_meet(const void *a, const void *b)
 {
 	u64 x = 0, y = 0;
 	int i;
@@ -178,18 +178,19 @@ static int ox_node_scan_step(u32 i, struct ox_node_scan *s)
 	struct list_head *node = s->node;
 	struct task_struct *t;
 	struct mempolicy *pol;
-	bool found;
+	bool found, bound = true;
+	const void *nodes;
 
 	if (!node || node == s->head)
 		return 1;
 	t = ox_task_of_thread(node);
-	if (s->constraint == OOMX_CONSTRAINT_CPUSET) {
-		found = ox_nodes_meet(s->mask, (char *)t + bpf_core_field_offset(t->mems_allowed));
-	} else {
+	nodes = (char *)t + bpf_core_field_offset(t->mems_allowed);
+	if (s->constraint != OOMX_CONSTRAINT_CPUSET) {
 		pol = BPF_CORE_READ(t, mempolicy);
-		found = !pol || BPF_CORE_READ(pol, mode) != OX_MPOL_BIND ||
-			ox_nodes_meet(s->mask, (char *)pol + bpf_core_field_offset(pol->nodes));
+		bound = pol && BPF_CORE_READ(pol, mode) == OX_MPOL_BIND;
+		nodes = (char *)pol + bpf_core_field_offset(pol->nodes);
 	}
+	found = !bound || ox_nodes_meet(s->mask, nodes);
 	s->node = BPF_CORE_READ(node, next);
 	if (!found)
 		return 0;
@@ -198,7 +199,7 @@ static int ox_node_scan_step(u32 i, struct ox_node_scan *s)
 }
 
 /* oom_cpuset_eligible() (mm/oom_kill.c, 6.1 to 7.3): any thread that may use the nodes */
-static __noinline bool ox_domain_nodes_eligible(struct ox_domain *d, struct task_struct *p)
+static __always_inline bool ox_domain_nodes_eligible(struct ox_domain *d, struct task_struct *p)
 {
 	struct ox_node_scan s = { .mask = d->nodes, .constraint = d->constraint };
 
@@ -210,10 +211,16 @@ static __noinline bool ox_domain_nodes_eligible(struct ox_domain *d, struct task
 	return s.found;
 }
 
-static __always_inline bool ox_domain_has(struct ox_domain *d, struct task_struct *p)
+/* task: its address, see ox_css_under() */
+__noinline int ox_domain_has(struct ox_domain *d, u64 task)
 {
+	u32 id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	struct task_struct *p = (void *)task;
+
+	if (!d)
+		return false;
 	if (d->css)
-		return ox_css_under(ox_task_memcg(p), d->css);
+		return ox_css_under((u64)BPF_CORE_READ(p, cgroups, subsys[id]), (u64)d->css);
 	return !d->nodes || ox_domain_nodes_eligible(d, p);
 }
 

@@ -30,9 +30,10 @@ static __always_inline bool ox_enforcing(struct oomx_config *cfg)
 	return cfg && (ox_once(cfg->flags) & OOMX_CFG_ENFORCE);
 }
 
-/* The domain is one to enforce in. With a scope, global OOMs are the kernel's. */
-static __noinline bool ox_in_scope(struct cgroup_subsys_state *css)
+/* The domain, by its css, is one to enforce in. With a scope, global OOMs are the kernel's. */
+__noinline int ox_in_scope(u64 domain)
 {
+	struct cgroup_subsys_state *css = (void *)domain;
 	struct oomx_config *cfg = ox_config();
 	u64 id;
 	int i;
@@ -49,10 +50,12 @@ static __noinline bool ox_in_scope(struct cgroup_subsys_state *css)
 }
 
 /* Why the policy's choice is not enforced. rival: who is in the way, or 0. */
-static __noinline int ox_emit_abstain(struct ox_seat *s, u32 reason, u32 rival)
+__noinline int ox_emit_abstain(struct ox_seat *s, u32 reason, u32 rival)
 {
 	struct oomx_rec_abstain *r;
 
+	if (!s)
+		return 0;
 	ox_now.abstained = reason;
 	if (reason < OOMX_ABSTAIN_MAX)
 		ox_count(abstained[reason & 15]);
@@ -134,7 +137,7 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s)
 	s->best.task = NULL; /* nobody is wanted yet */
 	if (!ox_will_select(s))
 		return false;
-	if (!ox_in_scope(s->dom.css)) {
+	if (!ox_in_scope((u64)s->dom.css)) {
 		ox_now.out_of_scope = true;
 		ox_count(out_of_scope);
 		return false;

@@ -46,7 +46,7 @@ static __noinline int ox_guard_find(void)
 			continue;
 		if (!(cfg->flags & OOMX_CFG_HIDES) && !v->may_hide)
 			continue;
-		if (!ox_css_under(v->memcg, ox_guard.css))
+		if (!ox_css_under((u64)v->memcg, (u64)ox_guard.css))
 			continue;
 		ox_guard.slots |= 1ULL << i;
 		if (v->mm == ox_guard.own_mm) { /* would wait for itself */
@@ -113,7 +113,7 @@ static __always_inline void ox_guard_locked(void)
 	ox_guard.css = f->css;
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
 	ox_guard_find();
-	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope(ox_guard.css))
+	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.css))
 		ox_guard_hold();
 }
 

@@ -18,23 +18,26 @@ struct ox_hold {
 };
 
 struct ox_hold ox_holds[OX_HOLDS];
+u32 ox_hold_at; /* in a map, where the verifier does not tell its values apart */
 u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
 
 static __noinline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
 {
-	struct ox_hold *h, *oldest = &ox_holds[0];
+	struct ox_hold *h;
 	u32 i;
 
+	ox_once(ox_hold_at) = 0;
 	for (i = 0; i < OX_HOLDS; i++) {
 		h = &ox_holds[i];
 		if (h->window_ns && h->css == css)
 			return h;
-		if (h->window_ns < oldest->window_ns)
-			oldest = h;
+		if (h->window_ns < ox_holds[ox_once(ox_hold_at) & (OX_HOLDS - 1)].window_ns)
+			ox_once(ox_hold_at) = i;
 	}
-	oldest->css = css;
-	oldest->window_ns = 0;
-	return oldest;
+	h = &ox_holds[ox_once(ox_hold_at) & (OX_HOLDS - 1)];
+	h->css = css;
+	h->window_ns = 0;
+	return h;
 }
 
 /* Nanoseconds that this domain's OOMs may still hold oom_lock */

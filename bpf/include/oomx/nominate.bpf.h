@@ -38,30 +38,34 @@ struct {
  * A victim is on its way out of this domain: no early choice until it is gone, or overdue. Under
  * oom_lock the ranking itself tells, exactly as the kernel will see it.
  */
-static __noinline bool ox_inflight_in(struct cgroup_subsys_state *css)
+__noinline int ox_inflight_in(struct ox_seat *s)
 {
+	struct cgroup_subsys_state *css;
 	struct oomx_config *cfg = ox_config();
 	u64 now = bpf_ktime_get_ns();
 	u32 i;
 
-	if (!cfg)
+	if (!cfg || !s)
 		return false;
+	css = s->dom.css;
 	for (i = 0; i < OX_INFLIGHT; i++) {
 		struct ox_inflight *v = &ox_inflight[i];
 
 		if (!v->mm || v->gone || now - v->kill_ns > cfg->inflight_ns)
 			continue;
-		if (!css || ox_css_under(v->memcg, css))
+		if (!css || ox_css_under((u64)v->memcg, (u64)css))
 			return true;
 	}
 	return false;
 }
 
-/* Another one whose raised value would still compete in this domain. */
-static __noinline struct ox_nominee *ox_rival_nominee(struct ox_seat *s)
+/* Another one whose raised value would still compete in this domain: its slot plus 1. 0: none. */
+__noinline int ox_rival_nominee(struct ox_seat *s)
 {
 	u32 i;
 
+	if (!s)
+		return 0;
 	for (i = 0; i < OX_NOMINEES; i++) {
 		struct ox_nominee *n = &ox_nominees[i];
 		struct task_struct *t = n->task;
@@ -72,10 +76,10 @@ static __noinline struct ox_nominee *ox_rival_nominee(struct ox_seat *s)
 		if (ox_adj_now(t) != OOMX_ADJ_RAISED || ox_exiting(t) ||
 		    ox_adj_of_owner(n->pid, n->start_ns, OOMX_ADJ_RAISED) == OOMX_ADJ_RAISED)
 			continue;
-		if (ox_domain_has(&s->dom, t))
-			return n;
+		if (ox_domain_has(&s->dom, (u64)t))
+			return i + 1;
 	}
-	return NULL;
+	return 0;
 }
 
 /* A request for this domain is on its way already. */
@@ -92,19 +96,21 @@ static __noinline bool ox_early_fresh(struct cgroup_subsys_state *css)
 }
 
 /* Before oom_lock: worth a choice of its own? */
-static __always_inline bool ox_early_wanted(struct cgroup_subsys_state *css)
+static __always_inline bool ox_early_wanted(void)
 {
 	struct oomx_config *cfg = ox_config();
 
 	if (!cfg || !ox_enforcing(cfg) || !cfg->responder_pid || ox_now.choosing ||
 	    ox_still_stalled(cfg))
 		return false;
-	return ox_turn_is_ours() && !ox_exiting((void *)bpf_get_current_task()) &&
-	       !ox_early_fresh(css) && !ox_inflight_in(css) && ox_in_scope(css);
+	return ox_turn_is_ours() && !ox_exiting((void *)bpf_get_current_task());
 }
 
-static __noinline int ox_early(struct ox_seat *s)
+/* The caller has filled the seat's domain. */
+__noinline int ox_early(struct ox_seat *s)
 {
+	if (!s || ox_early_fresh(s->dom.css) || ox_inflight_in(s) || !ox_in_scope((u64)s->dom.css))
+		return 0;
 	if (!ox_rank(s) || s->inflight || !s->best.task || ox_agreed(s) || !ox_rivals(s))
 		return 0;
 	ox_request_demotions(s);
@@ -118,17 +124,24 @@ static __noinline int ox_early(struct ox_seat *s)
 struct ox_wait {
 	struct ox_seat *seat;
 	struct oomx_config *cfg;
-	struct task_struct *other; /* an earlier nominee, to be seen restored; NULL: none */
+	u32 other; /* slot plus 1 of an earlier nominee, to be seen restored; 0: none */
 	u64 end_ns;
 	u32 reason; /* 0: all is as it should be */
 };
 
-static __noinline bool ox_arranged(struct ox_seat *s, struct task_struct *other)
+__noinline int ox_arranged(struct ox_seat *s, u32 other)
 {
+	struct task_struct *t;
+
+	if (!s)
+		return false;
 	if (ox_adj_now(s->best.task) != OOMX_ADJ_RAISED)
 		return false;
-	if (other && ox_adj_now(other) == OOMX_ADJ_RAISED && !ox_exiting(other))
-		return false;
+	if (other) {
+		t = ox_nominees[(other - 1) & (OX_NOMINEES - 1)].task;
+		if (ox_adj_now(t) == OOMX_ADJ_RAISED && !ox_exiting(t))
+			return false;
+	}
 	return ox_rivals_down(s);
 }
 
@@ -151,14 +164,14 @@ static int ox_wait_step(u32 i, struct ox_wait *w)
 }
 
 /* Holds the OOM killer until what was asked for is done. 0 or a reason. */
-static __noinline u32 ox_await(struct ox_seat *s, struct oomx_config *cfg,
-			       struct task_struct *other)
+__noinline int ox_await(struct ox_seat *s, u32 other)
 {
+	struct oomx_config *cfg = ox_config();
 	struct ox_wait w = { .seat = s, .cfg = cfg, .other = other };
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	u64 t0 = bpf_ktime_get_ns(), left;
 
-	if (!cfg)
+	if (!cfg || !s)
 		return OOMX_ABSTAIN_NO_RESPONDER;
 	if (ox_arranged(s, other))
 		return 0;
@@ -180,11 +193,12 @@ static __noinline u32 ox_await(struct ox_seat *s, struct oomx_config *cfg,
 }
 
 /* Under oom_lock: makes the best the one that the kernel will choose. 0 or a reason. */
-static __noinline u32 ox_nominate(struct ox_seat *s, struct oomx_config *cfg)
+__noinline int ox_nominate(struct ox_seat *s)
 {
-	struct ox_nominee *other = ox_rival_nominee(s);
+	struct oomx_config *cfg = ox_config();
+	u32 other = ox_rival_nominee(s);
 
-	if (!cfg)
+	if (!cfg || !s)
 		return OOMX_ABSTAIN_NO_RESPONDER;
 	if (!other && ox_agreed(s)) {
 		ox_count(agreed);
@@ -192,13 +206,13 @@ static __noinline u32 ox_nominate(struct ox_seat *s, struct oomx_config *cfg)
 	}
 	if (!ox_rivals(s) || (!cfg->demoter_pid && ox_needs_demoter(s)))
 		return OOMX_ABSTAIN_OUTSCORED;
-	if (!other && ox_arranged(s, NULL))
+	if (!other && ox_arranged(s, 0))
 		return 0;
 	if (!cfg->responder_pid || ox_still_stalled(cfg))
 		return OOMX_ABSTAIN_NO_RESPONDER;
 	if (!ox_request_raise(s, OOMX_REQ_EXCLUSIVE) || !ox_request_demotions(s))
 		return OOMX_ABSTAIN_RING_FULL;
-	return ox_await(s, cfg, other ? other->task : NULL);
+	return ox_await(s, other);
 }
 
 /*
@@ -206,12 +220,12 @@ static __noinline u32 ox_nominate(struct ox_seat *s, struct oomx_config *cfg)
  * kernel goes by task_will_free_mem(current) (mm/oom_kill.c, 6.1 to 7.3), marks it and looks no
  * further. Not where others share its memory: the kernel would look for somebody else then.
  */
-static __noinline bool ox_self_signal(struct ox_seat *s)
+__noinline int ox_self_signal(struct ox_seat *s)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(cur, mm);
 
-	if (s->best.pid != (u32)(bpf_get_current_pid_tgid() >> 32) || mm != s->best.mm)
+	if (!s || s->best.pid != (u32)(bpf_get_current_pid_tgid() >> 32) || mm != s->best.mm)
 		return false;
 	if (BPF_CORE_READ(mm, mm_users.counter) > BPF_CORE_READ(cur, signal, nr_threads))
 		return false;
@@ -251,10 +265,8 @@ static __noinline int ox_settle(struct ox_seat *s, u32 reason)
 /* out_of_memory() entered */
 static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s)
 {
-	struct oomx_config *cfg = ox_config();
-
-	if (cfg && ox_choose(oc, s))
-		ox_settle(s, ox_nominate(s, cfg));
+	if (ox_choose(oc, s))
+		ox_settle(s, ox_nominate(s));
 }
 
 /* out_of_memory() left, oom_lock still held */

@@ -59,6 +59,8 @@ struct ox_seat {
 	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
 	struct ox_members members; /* of a memcg: where the walk is */
 	struct task_struct *pos;   /* of the whole machine: where the walk is */
+	struct task_struct *visited; /* whom the walk has come to */
+	bool for_rivals;		     /* a second walk, for those who beat the best */
 	struct task_struct *init;
 	struct task_struct *trigger;
 	u32 rss_mode;
@@ -376,12 +378,21 @@ static __always_inline void ox_rank_reset(struct ox_seat *s, bool rivals)
 	ox_memo_reset(&s->memo);
 }
 
-static __always_inline int ox_visit(struct ox_seat *s, struct task_struct *t, bool rivals)
+/*
+ * s->visited. Not 0: the walk may end. Global, as all that is called from several places and is
+ * long: the verifier then goes over it once for each program, not once for each way to come to it.
+ */
+__noinline int ox_visit(struct ox_seat *s)
 {
-	s->n_tasks += !rivals;
-	if (s->ask_domain && !ox_domain_has(&s->dom, t))
+	struct task_struct *t;
+
+	if (!s)
+		return 1;
+	t = s->visited;
+	s->n_tasks += !s->for_rivals;
+	if (s->ask_domain && !ox_domain_has(&s->dom, (u64)t))
 		return 0;
-	if (rivals) {
+	if (s->for_rivals) {
 		ox_rival_consider(s, t);
 		return s->n_rivals > OX_RIVALS;
 	}
@@ -389,9 +400,17 @@ static __always_inline int ox_visit(struct ox_seat *s, struct task_struct *t, bo
 	return 0;
 }
 
+/* 1: the walk is to end. To the verifier a global function may return anything. */
+static __always_inline int ox_visit_ends(struct ox_seat *s)
+{
+	int end = ox_visit(s);
+
+	barrier_var(end);
+	return end != 0;
+}
+
 struct ox_walk {
 	struct ox_seat *seat;
-	bool rivals; /* a second walk, for those who beat the best */
 };
 
 static int ox_walk_step(u32 i, struct ox_walk *w)
@@ -409,7 +428,8 @@ static int ox_walk_step(u32 i, struct ox_walk *w)
 		s->done = next;
 		return 1;
 	}
-	return ox_visit(s, t, w->rivals);
+	s->visited = t;
+	return ox_visit_ends(s);
 }
 
 /*
@@ -429,7 +449,8 @@ static int ox_member_step(u32 i, struct ox_walk *w)
 		s->torn = s->members.torn;
 		return 1;
 	}
-	return t ? ox_visit(s, t, w->rivals) : 0;
+	s->visited = t;
+	return t ? ox_visit_ends(s) : 0;
 }
 
 /* What is the same for all processes. */
@@ -459,8 +480,9 @@ static __always_inline void ox_walk_prepare(struct ox_seat *s)
  */
 static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
 {
-	struct ox_walk w = { .seat = s, .rivals = rivals };
+	struct ox_walk w = { .seat = s };
 
+	s->for_rivals = rivals;
 	s->done = false;
 	s->torn = false;
 	s->ask_domain = s->dom.nodes;
@@ -485,10 +507,12 @@ static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
  * as many calls where ox_can_cast() is false. It adds to this with every fact that a policy wants.
  * False: the walk did not reach its end, do not trust the result.
  */
-static __noinline bool ox_rank(struct ox_seat *s)
+__noinline int ox_rank(struct ox_seat *s)
 {
 	u64 t0 = bpf_ktime_get_ns();
 
+	if (!s)
+		return false;
 	ox_walk(s, /* rivals= */ false);
 	if (s->best.task)
 		ox_top_insert(s, &s->best, &s->best_facts);
@@ -500,8 +524,10 @@ static __noinline bool ox_rank(struct ox_seat *s)
  * Who would be killed in the best's place even at oom_score_adj 1000: fills seat->rivals. False:
  * there are too many of them, or one that cannot be lowered and put back as it was.
  */
-static __noinline bool ox_rivals(struct ox_seat *s)
+__noinline int ox_rivals(struct ox_seat *s)
 {
+	if (!s)
+		return false;
 	if (!s->rival_pid || s->rival < ox_points_raised(s)) {
 		s->n_rivals = 0;
 		return true;

@@ -44,17 +44,18 @@ static __always_inline s32 ox_adj_now(struct task_struct *t)
 }
 
 /* False: no room, on record or in the ring. */
-static __noinline bool ox_request_put(struct oomx_request *q, bool demoter)
+__noinline int ox_request_put(struct oomx_request *q, bool demoter)
 {
-	struct oomx_raised raised = {
-		.start_ns = q->start_ns,
-		.ktime_ns = bpf_ktime_get_ns(),
-		.old_adj = q->old_adj,
-		.set_adj = q->set_adj,
-		.capped = demoter,
-	};
+	struct oomx_raised raised = { .ktime_ns = bpf_ktime_get_ns(), .capped = demoter };
 	struct oomx_request *r;
-	u32 pid = q->pid;
+	u32 pid;
+
+	if (!q)
+		return false;
+	pid = q->pid;
+	raised.start_ns = q->start_ns;
+	raised.old_adj = q->old_adj;
+	raised.set_adj = q->set_adj;
 
 	if (bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY))
 		return false;
@@ -69,17 +70,17 @@ static __noinline bool ox_request_put(struct oomx_request *q, bool demoter)
 }
 
 /* Asks for the seat's best to be raised. */
-static __noinline bool ox_request_raise(struct ox_seat *s, u32 flags)
+__noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 {
 	u32 slot = __sync_fetch_and_add(&ox_nominees_next, 1) & (OX_NOMINEES - 1);
 	struct ox_nominee *n = &ox_nominees[slot];
-	struct oomx_request q = {
-		.pid = s->best.pid,
-		.old_adj = s->best.adj,
-		.set_adj = OOMX_ADJ_RAISED,
-		.flags = flags,
-		.start_ns = s->best.start_ns,
-	};
+	struct oomx_request q = { .set_adj = OOMX_ADJ_RAISED, .flags = flags };
+
+	if (!s)
+		return false;
+	q.pid = s->best.pid;
+	q.old_adj = s->best.adj;
+	q.start_ns = s->best.start_ns;
 
 	if (!ox_request_put(&q, /* demoter= */ false))
 		return false;
@@ -93,12 +94,14 @@ static __noinline bool ox_request_raise(struct ox_seat *s, u32 flags)
 }
 
 /* Asks for all of the seat's rivals to be lowered that are not yet. */
-static __noinline bool ox_request_demotions(struct ox_seat *s)
+__noinline int ox_request_demotions(struct ox_seat *s)
 {
 	struct oomx_request q = { .set_adj = OOMX_ADJ_LOWERED };
 	struct ox_rival *r;
 	u32 i;
 
+	if (!s)
+		return false;
 	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
 		r = &s->rivals[i];
 		if (ox_adj_now(r->task) != r->adj)
@@ -114,10 +117,12 @@ static __noinline bool ox_request_demotions(struct ox_seat *s)
 }
 
 /* Any of the seat's rivals would have to be lowered by the demoter. */
-static __noinline bool ox_needs_demoter(struct ox_seat *s)
+__noinline int ox_needs_demoter(struct ox_seat *s)
 {
 	u32 i;
 
+	if (!s)
+		return false;
 	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++)
 		if (s->rivals[i].adj_min > OOMX_ADJ_LOWERED)
 			return true;
@@ -125,10 +130,12 @@ static __noinline bool ox_needs_demoter(struct ox_seat *s)
 }
 
 /* All of the seat's rivals are out of the best's way. */
-static __noinline bool ox_rivals_down(struct ox_seat *s)
+__noinline int ox_rivals_down(struct ox_seat *s)
 {
 	u32 i;
 
+	if (!s)
+		return false;
 	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
 		struct task_struct *t = s->rivals[i].task;
 
