@@ -19,15 +19,29 @@ extern const void oom_lock __ksym;
 
 /* Under oom_lock: one at a time. In a map, where the verifier does not tell values apart. */
 struct ox_guard {
-	struct cgroup_subsys_state *css; /* of the memcg that is full */
+	struct cgroup_subsys_state *css; /* of the memcg that is full; NULL: not known */
+	struct cgroup_subsys_state *own; /* of the memcg of who holds the lock */
 	u64 own_mm;
 	u64 slots; /* of ox_inflight: whom to wait for */
+	struct cgroup_subsys_state *held; /* of the memcg on whose budget that goes */
 	u64 end_ns;
 	bool done;
 	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
 };
 
 struct ox_guard ox_guard;
+
+/*
+ * The victim's memory is part of what is full. Where that is not known, because the recursion
+ * guard has left ox_memcg_failed() out, it is taken to be what the victim died for, if whoever
+ * holds the lock lives there.
+ */
+static __always_inline bool ox_guard_about(struct ox_inflight *v)
+{
+	if (ox_guard.css)
+		return ox_css_under((u64)v->memcg, (u64)ox_guard.css);
+	return v->domain && ox_css_under((u64)ox_guard.own, (u64)v->domain);
+}
 
 /* A bit for each victim whose memory belongs to this memcg, and that the kernel may not see. */
 static __noinline int ox_guard_find(void)
@@ -46,13 +60,14 @@ static __noinline int ox_guard_find(void)
 			continue;
 		if (!(cfg->flags & OOMX_CFG_HIDES) && !v->may_hide)
 			continue;
-		if (!ox_css_under((u64)v->memcg, (u64)ox_guard.css))
+		if (!ox_guard_about(v))
 			continue;
 		ox_guard.slots |= 1ULL << i;
 		if (v->mm == ox_guard.own_mm) { /* would wait for itself */
 			ox_guard.slots = 0;
 			break;
 		}
+		ox_guard.held = ox_guard.css ?: v->domain;
 	}
 	return 0;
 }
@@ -81,14 +96,14 @@ static int ox_guard_step(u32 i, void *ctx)
 static __noinline int ox_guard_hold(void)
 {
 	struct oomx_config *cfg = ox_config();
-	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(ox_guard.css);
+	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(ox_guard.held);
 	u32 online = 0;
 
 	if (!cfg)
 		return 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
 	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
-	ox_hold_spend(ox_guard.css, bpf_ktime_get_ns() - t0);
+	ox_hold_spend(ox_guard.held, bpf_ktime_get_ns() - t0);
 	ox_count(guards);
 	if (ox_guard.done)
 		return 0;
@@ -107,13 +122,15 @@ static __always_inline void ox_guard_locked(void)
 	u32 tid = bpf_get_current_pid_tgid();
 	struct ox_failing *f = bpf_map_lookup_elem(&oomx_failing, &tid);
 
-	if (!cfg || !ox_enforcing(cfg) || !f || !f->css || ox_guard.useless || ox_exiting(cur) ||
+	/* only a memcg's OOM locks this way: without css, f is of an earlier one, of the machine */
+	if (!cfg || !ox_enforcing(cfg) || ox_guard.useless || ox_exiting(cur) ||
 	    BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
 		return;
-	ox_guard.css = f->css;
+	ox_guard.css = f ? f->css : NULL;
+	ox_guard.own = ox_task_memcg(cur);
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
 	ox_guard_find();
-	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.css))
+	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.held))
 		ox_guard_hold();
 }
 

@@ -94,7 +94,8 @@ struct {
 struct ox_inflight {
 	u64 mm; /* 0: free */
 	u64 kill_ns;
-	struct cgroup_subsys_state *memcg; /* the victim's own */
+	struct cgroup_subsys_state *memcg;  /* the victim's own */
+	struct cgroup_subsys_state *domain; /* the memcg that was full; NULL: global */
 	u32 gone;
 	u32 may_hide; /* the kernel may lose sight of it before it is gone */
 };

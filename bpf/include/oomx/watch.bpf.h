@@ -120,6 +120,7 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	ox_inflight[v.slot].gone = 0;
 	ox_inflight[v.slot].kill_ns = v.kill_ns;
 	ox_inflight[v.slot].memcg = ox_task_memcg(t);
+	ox_inflight[v.slot].domain = s->dom.css;
 	ox_inflight[v.slot].may_hide = ox_may_hide(t, f.mm);
 	ox_inflight[v.slot].mm = key;
 	bpf_map_update_elem(&oomx_victims, &key, &v, BPF_ANY);

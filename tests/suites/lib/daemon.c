@@ -351,20 +351,6 @@ const struct event *daemon_find(unsigned int type, int64_t decision, pid_t pid)
 	return NULL;
 }
 
-void daemon_complain_events(void)
-{
-	char text[256];
-	unsigned int i;
-
-	for (i = 0; i < d.n_events; i++) {
-		event_describe(&events[i], text, sizeof(text));
-		suite_fail("event %lld at %lld us: %s", (long long)events[i].decision,
-			   (long long)events[i].ktime_ns / 1000, text);
-	}
-	if (d.errors_len)
-		suite_fail("oomx says: %s", errors);
-}
-
 /* Of `oomx status --json`; borrowed from *ret_status, which the caller frees. */
 static const json_t *status_value(const char *key, json_t **ret_status)
 {
@@ -396,6 +382,41 @@ bool daemon_status_flag(const char *key)
 
 	json_decref(status);
 	return on;
+}
+
+/* What the kernel left out, and how often the OOM killer was held: a failed run is explained by it. */
+static void complain_counters(void)
+{
+	json_t *status = NULL;
+	const json_t *misses = d.running ? status_value("recursion_misses", &status) : NULL;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)misses, key, value) {
+		if (json_integer_value(value))
+			suite_fail("%s: %lld calls left out by the recursion guard", key,
+				   (long long)json_integer_value(value));
+	}
+	json_decref(status);
+	if (misses)
+		suite_fail("%lld guards, %lld of them timed out",
+			   (long long)daemon_status("counters.guards"),
+			   (long long)daemon_status("counters.guard_timeouts"));
+}
+
+void daemon_complain_events(void)
+{
+	char text[256];
+	unsigned int i;
+
+	for (i = 0; i < d.n_events; i++) {
+		event_describe(&events[i], text, sizeof(text));
+		suite_fail("event %lld at %lld us: %s", (long long)events[i].decision,
+			   (long long)events[i].ktime_ns / 1000, text);
+	}
+	complain_counters();
+	if (d.errors_len)
+		suite_fail("oomx says: %s", errors);
 }
 
 bool daemon_counters(struct daemon_counters *ret)
