@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,35 @@ static void add_ballast(unsigned int i, int64_t mib, unsigned int nodes)
 	worker_wait_ready(ballasts[i]);
 }
 
+/*
+ * The kernel's own reclaim threads run only when nobody else wants to: else they keep up with the
+ * growth in some guests, and no allocation comes to the point that this is about.
+ */
+static void slow_kswapd(bool slow)
+{
+	const struct sched_param none = {};
+	DIR *proc = opendir("/proc");
+	unsigned int n = 0;
+	struct dirent *d;
+	char path[64], comm[32];
+	pid_t pid;
+
+	while (proc && (d = readdir(proc))) {
+		pid = atoi(d->d_name);
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		if (pid <= 0 || proc_read(path, comm, sizeof(comm)) ||
+		    strncmp(comm, "kswapd", strlen("kswapd")))
+			continue;
+		if (sched_setscheduler(pid, slow ? SCHED_IDLE : SCHED_OTHER, &none))
+			suite_fatal("%s cannot be slowed down: %s", comm, strerror(errno));
+		n++;
+	}
+	if (proc)
+		closedir(proc);
+	if (!n)
+		suite_fatal("no kswapd");
+}
+
 static void close_ballasts(void)
 {
 	unsigned int i;
@@ -245,9 +275,12 @@ static void close_ballasts(void)
 		worker_end(ballasts[i]);
 		ballasts[i] = NULL;
 	}
-	if (min_free_before[0] && proc_write(MIN_FREE, min_free_before))
+	if (!min_free_before[0])
+		return;
+	if (proc_write(MIN_FREE, min_free_before))
 		suite_fatal(MIN_FREE " cannot be set");
 	min_free_before[0] = '\0';
+	slow_kswapd(false);
 }
 
 /* More than one: what loading has used, for instance, is given back some time after. */
@@ -273,6 +306,7 @@ static void open_part(bool numa)
 	if (proc_read(MIN_FREE, min_free_before, sizeof(min_free_before)) ||
 	    proc_write(MIN_FREE, text))
 		suite_fatal(MIN_FREE " cannot be set");
+	slow_kswapd(true);
 }
 
 static void play_part(void)
