@@ -112,9 +112,12 @@ static void one_process(unsigned int run)
 	e = daemon_find(OOMX_REC_KILL, 0, marked);
 	if (!e || kills() != 1)
 		suite_fail("expected busybox-marked (%d) to be killed, and nobody else", marked);
-	if (!container_find(&c, "busybox-big") || !suite_wait(has_grown, &c, SUITE_STEP_MS) ||
-	    !container_is(&c, ".State.Running"))
-		suite_fail("expected the container to live, with its other processes");
+	if (!container_find(&c, "busybox-big") || !suite_wait(has_grown, &c, SUITE_STEP_MS))
+		suite_fail("expected busybox-big and busybox-grow to live: they are %d and %d",
+			   container_find(&c, "busybox-big"), container_find(&c, "busybox-grow"));
+	if (!container_is(&c, ".State.Running"))
+		suite_fail("expected the container to live, podman has of it: %s",
+			   container_inspect(&c, ".State"));
 	if (suite_run_failed())
 		daemon_complain_events();
 	container_remove(&c);

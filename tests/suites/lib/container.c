@@ -18,7 +18,8 @@
 
 /*
  * Storage must not lie on the guest's root, which is an overlay itself. Each process fills a pipe's
- * reader, which keeps what it has read and waits for more.
+ * reader, which keeps what it has read and waits for more. /never is opened for writing, too: else
+ * a shell would wait in open(), and a child's death would end that with an error.
  */
 static const char script[] =
 	"set -e\n"
@@ -26,15 +27,16 @@ static const char script[] =
 	"mount -t tmpfs tmpfs /var/lib/containers\n"
 	"cd " DIR "/root && mkdir -p proc sys dev etc run tmp\n"
 	"cp -f /bin/busybox bin/busybox\n"
-	"for i in sh sleep head; do ln -sf busybox bin/$i; done\n"
+	"for i in sh cat head mkfifo; do ln -sf busybox bin/$i; done\n"
 	"for i in big marked grow; do ln -f bin/busybox bin/busybox-$i; done\n"
 	"cat >three <<'END'\n"
 	"#!/bin/sh\n"
-	"{ head -c 30m /dev/zero; exec sleep 100000; } | busybox-big tail -c 30m >/dev/null &\n"
-	"{ head -c 16m /dev/zero; exec sleep 100000; } | busybox-marked tail -c 16m >/dev/null &\n"
-	"while [ ! -e /go ]; do sleep 0.2; done\n"
-	"{ head -c 24m /dev/zero; exec sleep 100000; } | busybox-grow tail -c 24m >/dev/null &\n"
-	"exec sleep 100000\n"
+	"mkfifo /go /never\n"
+	"{ head -c 30m /dev/zero; cat <>/never; } | busybox-big tail -c 30m >/dev/null &\n"
+	"{ head -c 16m /dev/zero; cat <>/never; } | busybox-marked tail -c 16m >/dev/null &\n"
+	"cat </go\n"
+	"{ head -c 24m /dev/zero; cat <>/never; } | busybox-grow tail -c 24m >/dev/null &\n"
+	"exec cat <>/never\n"
 	"END\n"
 	"chmod +x three\n"
 	"tar -c . >../image.tar\n";
@@ -138,16 +140,23 @@ void container_start_three(struct container *c, const char *name)
 		suite_fatal("container %s does not get to %d MiB", name, HELD_MIB);
 }
 
+/* The FIFO's reader may not be there yet. */
+static bool went(void *arg)
+{
+	int fd = open(arg, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 void container_go(const struct container *c)
 {
 	char path[PATH_LEN];
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/root/go", c->pid);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		suite_fatal("cannot make %s: %s", path, strerror(errno));
-	close(fd);
+	if (!suite_wait(went, path, SUITE_STEP_MS))
+		suite_fatal("nobody reads %s: %s", path, strerror(errno));
 }
 
 static pid_t find_below(const char *cgroup, const char *sub, const char *comm)
