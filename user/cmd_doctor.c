@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* oomx doctor: what this machine offers, and which hook would be used. Nothing is enforced. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,7 +169,6 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 {
 	json_t *list = json_array(), *o;
 	unsigned int i;
-	int err;
 
 	for (i = 0; i < c->n; i++)
 		(void)json_array_append_new(
@@ -183,10 +181,7 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 		      text_or_null(for_enforcing(v)), "watch", text_or_null(for_watching(v)),
 		      "why_not", text_or_null(!v->observe ? v->not_observe :
 					      for_enforcing(v) ? NULL : not_enforcing_because(v)));
-	err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
-	json_decref(o);
-	return err || putchar('\n') == EOF || fflush(stdout) ?
-		       ox_err_r(OX_EXIT_FAILURE, "cannot write") : OX_EXIT_OK;
+	return ox_print_json(o);
 }
 
 static int print_text(const struct ox_checks *c, const struct verdict *v)
@@ -244,29 +239,15 @@ static void judge(const struct ox_checks *c, struct verdict *v)
 
 int ox_cmd_doctor(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
 	struct ox_checks checks = {};
 	struct verdict v = {};
 	bool json = false;
-	int c;
+	int c = ox_parse_json_option(argc, argv, usage, &json);
 
-	optind = 0; /* start anew: the caller has parsed its own options */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
-		if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		if (c != 'j')
-			return ox_err_r(OX_EXIT_USAGE, "doctor: no option '%s', see --help",
-					argv[optind - 1]);
-		json = true;
-	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "doctor: what is '%s'? See --help", argv[optind]);
+	if (c < 0)
+		c = ox_no_words(argc, argv);
+	if (c >= 0)
+		return c;
 	c = ox_need_root("doctor");
 	if (c)
 		return c;
