@@ -6,7 +6,6 @@
 #include <string.h>
 #include <jansson.h>
 
-#include "bpflog.h"
 #include "calibrate.h"
 #include "cmd.h"
 #include "doctor.h"
@@ -39,32 +38,6 @@ struct verdict {
 
 /* ---- hooks ---------------------------------------------------------------------------------- */
 
-/* Attaches all: 0, or -errno and the one that cannot be. Links end with the engine. */
-static int attach(struct ox_engine *e, char *why, size_t size)
-{
-	struct bpf_program *prog;
-	struct bpf_link *link;
-	int err;
-
-	bpf_object__for_each_program(prog, e->obj) {
-		if (ox_engine_is_asked(prog))
-			continue;
-		ox_bpflog_clear();
-		if (e->n_links == OX_ENGINE_LINKS)
-			return -E2BIG;
-		link = bpf_program__attach(prog);
-		if (!link) {
-			err = -errno;
-			(void)snprintf(why, size, "%s cannot be attached to %s: %s",
-				       bpf_program__name(prog), bpf_program__section_name(prog),
-				       strerror(-err)); /* cut is fine */
-			return err;
-		}
-		e->links[e->n_links++] = link;
-	}
-	return 0;
-}
-
 /* Loads and attaches it as `oomx run` would, without ever arming it. */
 static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *policy,
 		     __u32 rss_mode, char why[OX_CHECK_LEN])
@@ -80,7 +53,7 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 		(void)snprintf(why, OX_CHECK_LEN, "its programs cannot be loaded: %s",
 			       err == -EPERM ? "not permitted" : strerror(-err));
 	else
-		err = attach(&e, why, OX_CHECK_LEN);
+		err = ox_engine_try_attach(&e, why, OX_CHECK_LEN);
 	n = e.n_links;
 	ox_engine_done(&e);
 	if (err)
