@@ -298,7 +298,8 @@ static void print_identity(const struct explain *e)
 	if (e->pid) {
 		printf("process %u\n", e->pid);
 		print_field("comm", e->process.comm);
-		print_field("exe", e->process.exe);
+		print_field("exe", e->process.exe_hidden ?
+			    "(may not be read without CAP_SYS_PTRACE)" : e->process.exe);
 		print_field("cmdline", e->process.cmdline);
 		print_field("uid", e->process.uid);
 	}
