@@ -56,7 +56,7 @@ help:
 	@echo 'make all          build/oomx'
 	@echo 'make deps         install what is missing (Debian 12, 13; as root)'
 	@echo 'make run          the main job, in a guest: the kernel alone, then with oomx'
-	@echo 'make test         unit tests, BPF tests and every suite on every kernel'
+	@echo 'make test         what CI runs: lint, unit tests, and a part of the suites in guests'
 	@echo 'make unit         unit tests (no root needed)'
 	@echo 'make test-bpf     BPF programs under BPF_PROG_TEST_RUN, in a guest (KERNEL=7.2)'
 	@echo 'make test-vm      suites in a guest: KERNEL=7.2 [SUITE=choose] [RUNS=n]'
@@ -64,7 +64,7 @@ help:
 	@echo '                  (ONLY="(cli|events) ": only cells of tests/vm/matrix like this)'
 	@echo 'make bench        ratios, side by side, in a guest'
 	@echo 'make kmod         the kernel module, for a kernel of the rig: KERNEL=7.2'
-	@echo 'make lint         formatting, static analysis, house rules'
+	@echo 'make lint         static analysis, house rules'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean'
 

@@ -92,7 +92,7 @@ missing() {
 		gcc gcc
 		make make
 		pkg-config pkg-config
-		clang-format clang-format
+		git git
 		cppcheck cppcheck
 		shellcheck shellcheck
 		zstd zstd
@@ -162,7 +162,7 @@ packages() {
 		case $pkg in
 		clang)
 			v=$(choose_clang) || exit 1
-			printf '%s\n' "clang-$v" "llvm-$v" "clang-format-$v"
+			printf '%s\n' "clang-$v" "llvm-$v"
 			;;
 		bpftool) printf 'bpftool%s\n' "$suffix" ;;
 		libbpf-dev) printf '%s\n' "libbpf-dev$suffix" "libbpf1$suffix" ;;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What all sub-commands say in the same way. */
 #include <errno.h>
-#include <stdbool.h>
+#include <getopt.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/capability.h>
@@ -56,4 +58,70 @@ int ox_need_root(const char *command)
 	return ox_err_r(OX_EXIT_NOT_PERMITTED,
 			"%s: root, but without CAP_BPF and CAP_PERFMON: leave the container, or "
 			"give it both", command);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+int ox_help(const char *usage)
+{
+	return fputs(usage, stdout) < 0 || fflush(stdout) ?
+		       ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
+}
+
+int ox_bad_option(int c, const char *shorts, char **argv)
+{
+	/* within "-jx", optind is still that of the word before: only optopt tells */
+	if (c == ':')
+		return ox_err_r(OX_EXIT_USAGE, "%s: %s needs a value, see --help", argv[0],
+				argv[optind - 1]);
+	if (optopt && optopt < 256 && !strchr(shorts, optopt))
+		return ox_err_r(OX_EXIT_USAGE, "%s: no option '-%c', see --help", argv[0],
+				(unsigned char)optopt);
+	if (optopt)
+		return ox_err_r(OX_EXIT_USAGE, "%s: '%s': this option takes no value, see --help",
+				argv[0], argv[optind - 1]);
+	return ox_err_r(OX_EXIT_USAGE, "%s: no option '%s', see --help", argv[0],
+			argv[optind - 1]);
+}
+
+int ox_no_words(int argc, char **argv)
+{
+	return optind < argc ? ox_err_r(OX_EXIT_USAGE, "%s: what is '%s'? See --help", argv[0],
+					argv[optind]) : -1;
+}
+
+int ox_parse_json_option(int argc, char **argv, const char *usage, bool *ret_json)
+{
+	static const struct option table[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	static const char shorts[] = ":jh";
+	int c;
+
+	optind = 0; /* start anew: the caller has parsed its own options */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
+		if (c == 'h')
+			return ox_help(usage);
+		if (c != 'j')
+			return ox_bad_option(c, shorts, argv);
+		*ret_json = true;
+	}
+	return -1;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+int ox_print_json(json_t *o)
+{
+	int err;
+
+	if (!o)
+		return ox_err_r(OX_EXIT_FAILURE, "no memory");
+	err = json_dumpf(o, stdout, JSON_COMPACT);
+	json_decref(o);
+	return err || putchar('\n') == EOF || fflush(stdout) ?
+		       ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 }

@@ -27,12 +27,9 @@ static int print_json(const struct ox_rules *rules, const struct ox_located *err
 	json_t *o = json_pack("{sb si si so}", "valid", !errors->n, "files",
 			      rules ? (int)rules->n_files : 0, "rules", rules ? (int)rules->n : 0,
 			      "errors", ox_located_json(errors));
-	int err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
+	int err = ox_print_json(o);
 
-	json_decref(o);
-	if (err || putchar('\n') == EOF || fflush(stdout))
-		return ox_err_r(OX_EXIT_FAILURE, "cannot write");
-	return errors->n ? OX_EXIT_BAD_RULES : OX_EXIT_OK;
+	return err ? err : errors->n ? OX_EXIT_BAD_RULES : OX_EXIT_OK;
 }
 
 static int print_text(const struct ox_rules *rules, const struct ox_located *errors)
@@ -78,27 +75,13 @@ static int load(const char *const names[], int n, struct ox_rules **ret, struct 
 
 int ox_cmd_check_config(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
 	struct ox_located errors = {};
 	struct ox_rules *rules = NULL;
 	bool json = false;
-	int c, err;
+	int err = ox_parse_json_option(argc, argv, usage, &json);
 
-	optind = 0; /* start anew: the caller has parsed its own options */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
-		if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		if (c != 'j')
-			return ox_err_r(OX_EXIT_USAGE, "check-config: no option '%s', see --help",
-					argv[optind - 1]);
-		json = true;
-	}
+	if (err >= 0)
+		return err;
 	err = load((const char *const *)argv + optind, argc - optind, &rules, &errors);
 	if (err == -ENOMEM)
 		err = ox_err_r(OX_EXIT_FAILURE, "no memory");

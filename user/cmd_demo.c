@@ -52,25 +52,22 @@ static int parse_options(int argc, char **argv, struct options *opt)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":h";
 	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		if (c == OPT_KEEP_GOING)
 			opt->keep_going = true;
 		else if (c == OPT_I_KNOW)
 			opt->i_know = true;
 		else if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
+			return ox_help(usage);
 		else
-			return ox_err_r(OX_EXIT_USAGE, "demo: no option '%s', see --help",
-					argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "demo: what is '%s'? See --help", argv[optind]);
-	return -1;
+	return ox_no_words(argc, argv);
 }
 
 /* 0, or an exit status, logged */

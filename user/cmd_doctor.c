@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* oomx doctor: what this machine offers, and which hook would be used. Nothing is enforced. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <jansson.h>
 
-#include "bpflog.h"
 #include "calibrate.h"
 #include "cmd.h"
 #include "doctor.h"
@@ -40,32 +38,6 @@ struct verdict {
 
 /* ---- hooks ---------------------------------------------------------------------------------- */
 
-/* Attaches all: 0, or -errno and the one that cannot be. Links end with the engine. */
-static int attach(struct ox_engine *e, char *why, size_t size)
-{
-	struct bpf_program *prog;
-	struct bpf_link *link;
-	int err;
-
-	bpf_object__for_each_program(prog, e->obj) {
-		if (ox_engine_is_asked(prog))
-			continue;
-		ox_bpflog_clear();
-		if (e->n_links == OX_ENGINE_LINKS)
-			return -E2BIG;
-		link = bpf_program__attach(prog);
-		if (!link) {
-			err = -errno;
-			(void)snprintf(why, size, "%s cannot be attached to %s: %s",
-				       bpf_program__name(prog), bpf_program__section_name(prog),
-				       strerror(-err)); /* cut is fine */
-			return err;
-		}
-		e->links[e->n_links++] = link;
-	}
-	return 0;
-}
-
 /* Loads and attaches it as `oomx run` would, without ever arming it. */
 static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *policy,
 		     __u32 rss_mode, char why[OX_CHECK_LEN])
@@ -81,7 +53,7 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 		(void)snprintf(why, OX_CHECK_LEN, "its programs cannot be loaded: %s",
 			       err == -EPERM ? "not permitted" : strerror(-err));
 	else
-		err = attach(&e, why, OX_CHECK_LEN);
+		err = ox_engine_try_attach(&e, why, OX_CHECK_LEN);
 	n = e.n_links;
 	ox_engine_done(&e);
 	if (err)
@@ -170,7 +142,6 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 {
 	json_t *list = json_array(), *o;
 	unsigned int i;
-	int err;
 
 	for (i = 0; i < c->n; i++)
 		(void)json_array_append_new(
@@ -183,10 +154,7 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 		      text_or_null(for_enforcing(v)), "watch", text_or_null(for_watching(v)),
 		      "why_not", text_or_null(!v->observe ? v->not_observe :
 					      for_enforcing(v) ? NULL : not_enforcing_because(v)));
-	err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
-	json_decref(o);
-	return err || putchar('\n') == EOF || fflush(stdout) ?
-		       ox_err_r(OX_EXIT_FAILURE, "cannot write") : OX_EXIT_OK;
+	return ox_print_json(o);
 }
 
 static int print_text(const struct ox_checks *c, const struct verdict *v)
@@ -244,29 +212,15 @@ static void judge(const struct ox_checks *c, struct verdict *v)
 
 int ox_cmd_doctor(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
 	struct ox_checks checks = {};
 	struct verdict v = {};
 	bool json = false;
-	int c;
+	int c = ox_parse_json_option(argc, argv, usage, &json);
 
-	optind = 0; /* start anew: the caller has parsed its own options */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
-		if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		if (c != 'j')
-			return ox_err_r(OX_EXIT_USAGE, "doctor: no option '%s', see --help",
-					argv[optind - 1]);
-		json = true;
-	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "doctor: what is '%s'? See --help", argv[optind]);
+	if (c < 0)
+		c = ox_no_words(argc, argv);
+	if (c >= 0)
+		return c;
 	c = ox_need_root("doctor");
 	if (c)
 		return c;

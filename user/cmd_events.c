@@ -45,11 +45,12 @@ static int parse_options(int argc, char **argv, struct options *opt)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":fjh";
 	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":fjh", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			opt->follow = true;
@@ -61,19 +62,12 @@ static int parse_options(int argc, char **argv, struct options *opt)
 			opt->socket = optarg;
 			break;
 		case 'h':
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		case ':':
-			return ox_err_r(OX_EXIT_USAGE, "events: %s needs a value, see --help",
-					argv[optind - 1]);
+			return ox_help(usage);
 		default:
-			return ox_err_r(OX_EXIT_USAGE, "events: no option '%s', see --help",
-					argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 		}
 	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "events: what is '%s'? See --help", argv[optind]);
-	return -1;
+	return ox_no_words(argc, argv);
 }
 
 static int print_json(const void *rec, size_t size)
@@ -173,7 +167,7 @@ static int connect_error(const char *path, int err)
 	switch (err) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		return ox_err_r(OX_EXIT_NOT_RUNNING, "no oomx is running: nobody listens at %s",
+		return ox_err_r(OX_EXIT_NOT_RUNNING, "no oomx is running: nobody listens at '%s'",
 				path);
 	case -EACCES:
 	case -EPERM:

@@ -275,11 +275,8 @@ static int print_json(const struct explain *e)
 			      text(e->cgroup), "identity", identity_json(&e->id), "rule",
 			      rule_json(e), "in_force", in_force_json(e), "ranking", rank_json(e),
 			      "errors", ox_located_json(&e->errors));
-	int err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
 
-	json_decref(o);
-	return err || putchar('\n') == EOF || fflush(stdout) ?
-		       ox_err_r(OX_EXIT_FAILURE, "cannot write") : OX_EXIT_OK;
+	return ox_print_json(o);
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
@@ -301,7 +298,8 @@ static void print_identity(const struct explain *e)
 	if (e->pid) {
 		printf("process %u\n", e->pid);
 		print_field("comm", e->process.comm);
-		print_field("exe", e->process.exe);
+		print_field("exe", e->process.exe_hidden ?
+			    "(may not be read without CAP_SYS_PTRACE)" : e->process.exe);
 		print_field("cmdline", e->process.cmdline);
 		print_field("uid", e->process.uid);
 	}
@@ -428,11 +426,12 @@ static int parse_options(int argc, char **argv, struct explain *e)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":jh";
 	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		if (c == 'r')
 			e->rules_path = optarg;
 		else if (c == 'c')
@@ -440,13 +439,9 @@ static int parse_options(int argc, char **argv, struct explain *e)
 		else if (c == 'j')
 			e->json = true;
 		else if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
+			return ox_help(usage);
 		else
-			return ox_err_r(OX_EXIT_USAGE,
-					c == ':' ? "explain: %s needs a value, see --help" :
-						   "explain: no option '%s', see --help",
-					argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 	}
 	if (argc - optind != 1)
 		return ox_err_r(OX_EXIT_USAGE, "explain: which process or cgroup? See --help");

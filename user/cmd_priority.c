@@ -192,15 +192,6 @@ static int rm(int map, const struct args *a)
 
 /* ---- get ------------------------------------------------------------------------------------ */
 
-static int print_json(json_t *o)
-{
-	int err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
-
-	json_decref(o);
-	return err || putchar('\n') == EOF || fflush(stdout) ?
-		       ox_err_r(OX_EXIT_FAILURE, "cannot write") : OX_EXIT_OK;
-}
-
 static json_t *text_or_null(const char *s)
 {
 	char clean[3 * PATH_MAX + 1];
@@ -239,12 +230,12 @@ static int get(int map, const struct args *a)
 		return ox_err_r(OX_EXIT_FAILURE, "cannot look up '%s': %s", a->word[1],
 				strerror(-err));
 	if (a->json)
-		return print_json(json_pack("{s:o, s:i, s:I, s:I, s:o, s:b, s:o}", "cgroup",
-					    text_or_null(path), "priority", p.priority, "class",
-					    (json_int_t)p.class, "rule",
-					    (json_int_t)(p.rule & OOMX_RULE_MASK), "rule_name",
-					    rule_name(&p), "inherited", strcmp(path, from) != 0,
-					    "from", text_or_null(from)));
+		return ox_print_json(json_pack("{s:o, s:i, s:I, s:I, s:o, s:b, s:o}", "cgroup",
+					       text_or_null(path), "priority", p.priority, "class",
+					       (json_int_t)p.class, "rule",
+					       (json_int_t)(p.rule & OOMX_RULE_MASK), "rule_name",
+					       rule_name(&p), "inherited", strcmp(path, from) != 0,
+					       "from", text_or_null(from)));
 	if (!*from)
 		printf("%d (the default: neither %s nor any cgroup above has one)\n", p.priority,
 		       printable(path, c1));
@@ -254,7 +245,7 @@ static int get(int map, const struct args *a)
 	else
 		printf("%d (%s %s)\n", p.priority, p.flags & OOMX_PRIO_BY_HAND ? "set for" :
 		       "by a rule, see 'oomx explain':", printable(path, c1));
-	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 }
 
 /* ---- list ----------------------------------------------------------------------------------- */
@@ -329,7 +320,7 @@ static int list_json(const struct entry *e, size_t n)
 					(json_int_t)e[i].prio.class, "rule",
 					(json_int_t)(e[i].prio.rule & OOMX_RULE_MASK), "rule_name",
 					rule_name(&e[i].prio)));
-	return print_json(list);
+	return ox_print_json(list);
 }
 
 static int list(int map, const struct args *a)
@@ -353,7 +344,8 @@ static int list(int map, const struct args *a)
 			else
 				printf("%8d  (a cgroup that is gone, id %llu)\n",
 				       e[i].prio.priority, (unsigned long long)e[i].id);
-		status = fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+		status = fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") :
+					  OX_EXIT_OK;
 	}
 	entries_free(e, n);
 	return status;
@@ -394,8 +386,7 @@ static int parse_args(int argc, char **argv, struct args *a)
 		} else if (!strcmp(s, "-j") || !strcmp(s, "--json")) {
 			a->json = true;
 		} else if (!strcmp(s, "-h") || !strcmp(s, "--help")) {
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
+			return ox_help(usage);
 		} else {
 			return ox_err_r(OX_EXIT_USAGE, "priority: no option '%s', see --help", s);
 		}

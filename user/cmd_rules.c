@@ -431,18 +431,14 @@ static int test_file(struct run *r)
 
 static int report(struct run *r, int err)
 {
-	json_t *o;
-
 	if (err && err != -EINVAL)
 		return ox_err_r(OX_EXIT_FAILURE, "rules test: %s", strerror(-err));
 	if (r->results) {
-		o = json_pack("{si si sO so}", "passed", r->passed, "failed", r->failed, "tests",
-			      r->results, "errors", ox_located_json(&r->errors));
-		err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
-		(void)putchar('\n');
-		json_decref(o);
+		err = ox_print_json(json_pack("{si si sO so}", "passed", r->passed, "failed",
+					      r->failed, "tests", r->results, "errors",
+					      ox_located_json(&r->errors)));
 		if (err)
-			return ox_err_r(OX_EXIT_FAILURE, "cannot write");
+			return err;
 	} else if (r->errors.n) {
 		ox_located_log(&r->errors);
 	} else {
@@ -462,22 +458,20 @@ static int parse_options(int argc, char **argv, struct run *r)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":jh";
 	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		if (c == 'r')
 			r->rules_path = optarg;
 		else if (c == 'j')
-			r->results = json_array();
+			r->results = r->results ?: json_array();
 		else if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
+			return ox_help(usage);
 		else
-			return ox_err_r(OX_EXIT_USAGE, c == ':' ? "rules: %s needs a value, see --help" :
-								  "rules: no option '%s', see --help",
-					argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 	}
 	if (argc - optind != 2 || strcmp(argv[optind], "test"))
 		return ox_err_r(OX_EXIT_USAGE, "rules: it is 'oomx rules test FILE', see --help");

@@ -182,12 +182,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":jqh";
 	int c, err = 0;
 
 	*o = (struct options){ .policy = "priority" };
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while (!err && (c = getopt_long(argc, argv, ":jqh", table, NULL)) != -1) {
+	while (!err && (c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		if (c == OPT_POLICY)
 			o->policy = optarg;
 		else if (c == OPT_HOOK)
@@ -209,12 +210,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		else if (c == 'q')
 			o->quiet = true;
 		else if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
+			return ox_help(usage);
 		else
-			err = ox_err_r(-EINVAL, c == ':' ? "run: %s needs a value, see --help" :
-							   "run: no option '%s', see --help",
-				       argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 	}
 	if (!err && optind < argc)
 		err = ox_err_r(-EINVAL, "run: what is '%s'? See --help", argv[optind]);

@@ -55,11 +55,12 @@ static int parse_options(int argc, char **argv, struct options *opt)
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	static const char shorts[] = ":ajh";
 	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":ajh", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		switch (c) {
 		case OPT_CGROUP:
 			opt->cgroup = optarg;
@@ -74,19 +75,12 @@ static int parse_options(int argc, char **argv, struct options *opt)
 			opt->json = true;
 			break;
 		case 'h':
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		case ':':
-			return ox_err_r(OX_EXIT_USAGE, "score: %s needs a value, see --help",
-					argv[optind - 1]);
+			return ox_help(usage);
 		default:
-			return ox_err_r(OX_EXIT_USAGE, "score: no option '%s', see --help",
-					argv[optind - 1]);
+			return ox_bad_option(c, shorts, argv);
 		}
 	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "score: what is '%s'? See --help", argv[optind]);
-	return -1;
+	return ox_no_words(argc, argv);
 }
 
 /* ---- printing ------------------------------------------------------------------------------- */

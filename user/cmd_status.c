@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* oomx status: what is running, and the kernel side's counters. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -242,7 +241,6 @@ static int print_json(const struct status *s)
 	const struct oomx_config *c = &s->config;
 	char hash[16 + 1];
 	json_t *o;
-	int err;
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
@@ -258,10 +256,7 @@ static int print_json(const struct status *s)
 		      number_or_null(c->responder_pid, c->responder_pid), "uptime_s",
 		      number_or_null(s->uptime_s, s->uptime_s >= 0), "counters",
 		      counters_json(&s->stats), "recursion_misses", misses_json(s));
-	err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
-	json_decref(o);
-	return err || putchar('\n') == EOF || fflush(stdout) ?
-		       ox_err_r(OX_EXIT_FAILURE, "cannot write the status") : OX_EXIT_OK;
+	return ox_print_json(o);
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
@@ -324,28 +319,14 @@ static int print_text(const struct status *s)
 
 int ox_cmd_status(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
 	struct status s = {};
 	bool json = false;
-	int c;
+	int c = ox_parse_json_option(argc, argv, usage, &json);
 
-	optind = 0; /* start anew: the caller has parsed its own options */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jh", table, NULL)) != -1) {
-		if (c == 'h')
-			return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE :
-									    OX_EXIT_OK;
-		if (c != 'j')
-			return ox_err_r(OX_EXIT_USAGE, "status: no option '%s', see --help",
-					argv[optind - 1]);
-		json = true;
-	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "status: what is '%s'? See --help", argv[optind]);
+	if (c < 0)
+		c = ox_no_words(argc, argv);
+	if (c >= 0)
+		return c;
 	c = read_status(&s);
 	if (c)
 		return c;

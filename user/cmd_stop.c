@@ -56,19 +56,20 @@ static int end_daemon(pid_t pid)
 int ox_cmd_stop(int argc, char **argv)
 {
 	static const struct option table[] = { { "help", no_argument, NULL, 'h' }, {} };
+	static const char shorts[] = ":h";
 	int found = 0, err = 0, c;
 	pid_t pid;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
 		if (c != 'h')
-			return ox_err_r(OX_EXIT_USAGE, "stop: no option '%s', see --help",
-					argv[optind - 1]);
-		return fputs(usage, stdout) < 0 || fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+			return ox_bad_option(c, shorts, argv);
+		return ox_help(usage);
 	}
-	if (optind < argc)
-		return ox_err_r(OX_EXIT_USAGE, "stop: what is '%s'? See --help", argv[optind]);
+	c = ox_no_words(argc, argv);
+	if (c >= 0)
+		return c;
 	c = ox_need_root("stop");
 	if (c)
 		return c;

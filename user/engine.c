@@ -247,7 +247,7 @@ bool ox_engine_is_asked(const struct bpf_program *prog)
 	return bpf_program__type(prog) == BPF_PROG_TYPE_STRUCT_OPS;
 }
 
-int ox_engine_attach(struct ox_engine *e)
+int ox_engine_try_attach(struct ox_engine *e, char *why, size_t size)
 {
 	struct bpf_program *prog;
 	struct bpf_link *link;
@@ -257,20 +257,29 @@ int ox_engine_attach(struct ox_engine *e)
 		if (ox_engine_is_asked(prog))
 			continue;
 		ox_bpflog_clear();
-		if (e->n_links == OX_ENGINE_LINKS)
-			return ox_err_r(-E2BIG, "more programs than room for them");
-		link = bpf_program__attach(prog);
+		link = e->n_links < OX_ENGINE_LINKS ? bpf_program__attach(prog) : NULL;
 		if (!link) {
-			err = -errno;
-			ox_err("%s cannot be attached to %s: %s", bpf_program__name(prog),
-			       bpf_program__section_name(prog), strerror(-err));
-			while (e->n_links)
-				bpf_link__destroy(e->links[--e->n_links]);
-			return err == -EPERM ? err : -ENOTSUP;
+			err = e->n_links < OX_ENGINE_LINKS ? -errno : -E2BIG;
+			(void)snprintf(why, size, "%s cannot be attached to %s: %s",
+				       bpf_program__name(prog), bpf_program__section_name(prog),
+				       strerror(-err)); /* cut is fine */
+			return err;
 		}
 		e->links[e->n_links++] = link;
 	}
 	return 0;
+}
+
+int ox_engine_attach(struct ox_engine *e)
+{
+	char why[256];
+	int err = ox_engine_try_attach(e, why, sizeof(why));
+
+	if (!err)
+		return 0;
+	while (e->n_links)
+		bpf_link__destroy(e->links[--e->n_links]);
+	return ox_err_r(err == -EPERM ? err : -ENOTSUP, "%s", why);
 }
 
 static int pin_dir(void)

@@ -48,6 +48,8 @@ bool ox_engine_others_busy(const struct ox_engine *e);
 
 /* Attaches every program; all or none. Logs the one that this kernel refuses. */
 int ox_engine_attach(struct ox_engine *e);
+/* The same without a message: 0, or -errno and why. What is attached already stays so. */
+int ox_engine_try_attach(struct ox_engine *e, char *why, size_t size);
 
 /* It is not attached by itself: the kernel module calls it once its struct_ops map is. */
 bool ox_engine_is_asked(const struct bpf_program *prog);

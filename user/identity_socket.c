@@ -19,9 +19,10 @@
 #include "identity_socket.h"
 #include "statefile.h"
 
-#define DEADLINE_NS 300000000ULL   /* of one question */
 #define GIVE_UP_NS 10000000000ULL  /* after one without an answer in time, ask none for so long */
 #define ANSWER_MAX ((size_t)4 << 20)
+
+__u64 ox_ask_deadline_ns = 300000000;
 
 struct answer {
 	char *text;
@@ -133,7 +134,7 @@ static int receive_all(int fd, struct answer *a, __u64 deadline)
 static int ask(int root, const char *path, const char *container, struct answer *a)
 {
 	_cleanup_close_ int fd = -1;
-	__u64 deadline = now_ns() + DEADLINE_NS;
+	__u64 deadline = now_ns() + ox_ask_deadline_ns;
 	char request[512];
 	int n, err;
 

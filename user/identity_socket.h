@@ -5,10 +5,13 @@
 
 #include "identity.h"
 
+/* How long one question may take, in nanoseconds: 0.3 s. Tests may be held up, and allow more. */
+extern __u64 ox_ask_deadline_ns;
+
 /*
- * Asks at the socket `path` below the directory `root`, for at most 0.3 s; after a question without
- * an answer in time none is asked for 10 s. 0; -ENOENT: no daemon, or it does not know it; -ESTALE:
- * `nested`, and its init is in another cgroup; -ENOMEM.
+ * Asks at the socket `path` below the directory `root`, for no longer than that; after a question
+ * without an answer in time none is asked for 10 s. 0; -ENOENT: no daemon, or it does not know it;
+ * -ESTALE: `nested`, and its init is in another cgroup; -ENOMEM.
  */
 int ox_identity_ask_socket(int root, const char *path, struct ox_identity *id);
 

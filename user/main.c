@@ -41,7 +41,7 @@ static int usage(void)
 	printf("\noomx COMMAND --help tells more; oomx --version the version.\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not permitted, 4 kernel lacks\n"
 	       "something, 5 policy refused, 6 already running, 7 not running, 8 bad rules.\n");
-	return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 }
 
 int main(int argc, char **argv)
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 		return usage();
 	if (!strcmp(argv[1], "--version")) {
 		printf("oomx %s\n", OX_VERSION);
-		return fflush(stdout) ? OX_EXIT_FAILURE : OX_EXIT_OK;
+		return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 	}
 	for (i = 0; i < N_COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i].name))

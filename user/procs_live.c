@@ -26,6 +26,7 @@ struct ox_procs {
 	const struct ox_rules *rules;
 	__u32 load;
 	bool full; /* told that there was no room in the map */
+	bool told_hidden;
 };
 
 /* ---- one process ----------------------------------------------------------------------------- */
@@ -53,6 +54,27 @@ static int decide(struct ox_procs *p, const struct ox_process *proc, size_t *ret
 	return err;
 }
 
+static bool asks_for_exe(const struct ox_rules *rules)
+{
+	size_t i, j;
+
+	for (i = 0; i < rules->n; i++)
+		for (j = 0; j < rules->rules[i].n_tests; j++)
+			if (!strcmp(rules->rules[i].tests[j].field->name, "exe"))
+				return true;
+	return false;
+}
+
+/* Said once: it is so for all processes but our own user's, or for none. */
+static void tell_hidden(struct ox_procs *p, __u32 pid)
+{
+	if (p->told_hidden || !asks_for_exe(p->rules))
+		return;
+	p->told_hidden = true;
+	ox_warn("the file that process %u runs may not be read, and so for others: rules with 'exe' "
+		"do not hold for them without CAP_SYS_PTRACE, ignoring", pid);
+}
+
 static void look_at(struct ox_procs *p, const struct oomx_proc_rec *r)
 {
 	struct oomx_proc entry = { .start_ns = r->start_ns };
@@ -61,6 +83,8 @@ static void look_at(struct ox_procs *p, const struct oomx_proc_rec *r)
 	size_t number = 0;
 	int err = p->rules ? ox_process_read(pid, r->start_ns, &proc) : -ESRCH;
 
+	if (!err && proc.exe_hidden)
+		tell_hidden(p, pid);
 	if (!err)
 		err = decide(p, &proc, &number);
 	if (err && err != -ESRCH)

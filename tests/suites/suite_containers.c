@@ -314,7 +314,7 @@ int main(int argc, char **argv)
 
 	suite_begin("containers", argc, argv, &o);
 	if (container_missing()) {
-		suite_skip("there is no %s: make deps", container_missing());
+		suite_skip("there is no %s on the host: install podman, crun and conmon", container_missing());
 		return suite_end();
 	}
 	memcpy(args, enforce, sizeof(enforce));

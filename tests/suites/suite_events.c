@@ -445,19 +445,6 @@ static void check_step(void)
 	step.kills += dead;
 }
 
-static bool others_unchanged(void *arg)
-{
-	static char what[128];
-	const struct kmsg_kill *logged;
-	pid_t dead[KMSG_KILLS_MAX];
-	unsigned int i, n = kmsg_kills(&logged);
-
-	for (i = 0; i < n; i++)
-		dead[i] = logged[i].pid;
-	*(const char **)arg = what;
-	return proc_census_holds(&step.before, dead, n, what, sizeof(what));
-}
-
 /* ---- a phase -------------------------------------------------------------------------------- */
 
 static bool all_received(void *arg)
@@ -498,7 +485,7 @@ static void play(const char *phase, const char *const args[], unsigned int kills
 		 unsigned int domains)
 {
 	const struct form *f;
-	char label[64], *what;
+	char label[64];
 	unsigned int run;
 
 	daemon_start(args);
@@ -515,8 +502,8 @@ static void play(const char *phase, const char *const args[], unsigned int kills
 		start_members(f, run);
 		if (starve())
 			check_step();
-		if (!suite_run_failed() && !suite_wait(others_unchanged, &what, SUITE_STEP_MS))
-			suite_fail("expected everybody else as before the OOM: %s", what);
+		if (!suite_run_failed())
+			kmsg_expect_others_unchanged(&step.before);
 		if (suite_run_failed())
 			daemon_complain_events();
 		clear_members();

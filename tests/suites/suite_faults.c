@@ -10,6 +10,7 @@
 
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
+#include "selftest.h"
 
 struct faults faults;
 
@@ -41,6 +42,16 @@ void faults_await_other_responder(pid_t than)
 {
 	if (!suite_wait(has_other, &than, SUITE_STEP_MS))
 		suite_fail("no other responder took over");
+}
+
+bool faults_kernel_hides(void)
+{
+	static bool known, hides;
+
+	if (!known && ox_selftest_scan(&hides))
+		suite_fatal("cannot find out whether the kernel loses sight of victims");
+	known = true;
+	return hides;
 }
 
 /* ---- one OOM, and whom it may take ----------------------------------------------------------- */

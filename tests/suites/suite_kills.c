@@ -138,7 +138,7 @@ static void play_shared_mm(void)
 {
 	const struct worker_growth g = { .mib = HP_MIB, .threads = 1, .by_sharer = true };
 	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
-	int64_t timeouts = daemon_status("counters.guard_timeouts");
+	int64_t timeouts = daemon_counter("counters.guard_timeouts");
 	struct worker *lp;
 
 	spec.sharers = 1;
@@ -148,7 +148,7 @@ static void play_shared_mm(void)
 	cast_ready(&cast);
 	if (cast_starve(&cast, lp, &g))
 		cast_expect_dead(&cast);
-	if (daemon_status("counters.guard_timeouts") != timeouts)
+	if (daemon_counter("counters.guard_timeouts") != timeouts)
 		suite_fail("the trigger waited for a victim whose address space it shares");
 }
 
@@ -246,7 +246,7 @@ static void play_node(bool cpuset)
 	struct worker_spec out = spec_of("out", OUT, LP_MIB);
 	struct worker_spec lp = spec_of("lp", LP, NODE_LP_MIB);
 	struct worker_spec hp = spec_of("hp", HP, 0);
-	int64_t differ = daemon_status("counters.totals_differ");
+	int64_t differ = daemon_counter("counters.totals_differ");
 	struct worker *trigger;
 
 	proc_drop_caches();
@@ -269,7 +269,7 @@ static void play_node(bool cpuset)
 	g.mib = (unsigned int)proc_mem_mib("MemTotal");
 	if (cast_starve(&cast, trigger, &g))
 		cast_expect_dead(&cast);
-	if (daemon_status("counters.totals_differ") != differ)
+	if (daemon_counter("counters.totals_differ") != differ)
 		suite_fail("totalpages was not the kernel's");
 	cast_close(&cast);
 	if (cpuset) {

@@ -97,19 +97,6 @@ static void expect_first(const struct event *kill)
 			   list->top[i].pid, (long long)list->top[i].points);
 }
 
-static bool others_unchanged(void *arg)
-{
-	static char what[128];
-	const struct kmsg_kill *logged;
-	pid_t dead[KMSG_KILLS_MAX];
-	unsigned int i, n = kmsg_kills(&logged);
-
-	for (i = 0; i < n; i++)
-		dead[i] = logged[i].pid;
-	*(const char **)arg = what;
-	return proc_census_holds(&pop.before, dead, n, what, sizeof(what));
-}
-
 /* ---- (a) the scene -------------------------------------------------------------------------- */
 
 static void play_scene(bool global, const struct suite_options *o)
@@ -237,7 +224,6 @@ static void check_population(void)
 {
 	const struct event *events, *oom = NULL;
 	unsigned int i, n;
-	char *what;
 
 	expect_told();
 	n = daemon_events(&events);
@@ -252,8 +238,7 @@ static void check_population(void)
 	else if (!pop.global && oom->candidates != pop.eligible)
 		suite_fail("expected %u candidates in the first OOM, got %lld", pop.eligible,
 			   (long long)oom->candidates);
-	if (!suite_wait(others_unchanged, &what, SUITE_STEP_MS))
-		suite_fail("expected everybody else as before the OOM: %s", what);
+	kmsg_expect_others_unchanged(&pop.before);
 }
 
 static void clear_population(void)

@@ -152,8 +152,12 @@ static void count_events(const char *path)
 		suite_fatal("%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (event_parse(line, &e, why, sizeof(why)) < 0)
-			continue; /* "ready" */
+		if (strstr(line, "\"type\":\"ready\""))
+			continue;
+		if (event_parse(line, &e, why, sizeof(why)) < 0 || !e.type) {
+			suite_fail("not a proper event: %s: %.300s", why, line);
+			continue;
+		}
 		if (e.type == OOMX_REC_KERNEL_KILL)
 			suite_fail("the kernel chose by itself: %s", e.who.comm);
 		if (e.type != OOMX_REC_KILL)

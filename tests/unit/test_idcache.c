@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Containers that come and go: named when they are there, late, and gone; never more than fit. */
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,52 +15,26 @@
 
 #include "cleanup.h"
 #include "idcache.h"
+#include "tree.h"
 
 #define MS 1000000ULL
 #define A16 "0123456789abcdef"
 #define A A16 A16 A16 A16
 #define UID "7d5b0c6e-9f3a-4c1d-8e2f-0a1b2c3d4e5f"
 
-static char root[] = "/tmp/oomx-test-idcache.XXXXXX";
 static struct ox_idcache *cache;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	return mkdtemp(root) ? ox_idcache_new(root, &cache) : -1;
+	return tree_make() ?: ox_idcache_new(root, &cache);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
 	ox_idcache_free(cache);
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void put(const char *path, const char *text)
-{
-	char full[PATH_MAX];
-	FILE *f;
-
-	assert_true((size_t)snprintf(full, sizeof(full), "%s%s", root, path) < sizeof(full));
-	for (char *c = full + strlen(root) + 1; (c = strchr(c, '/')); c++) {
-		*c = '\0';
-		(void)mkdir(full, 0700);
-		*c = '/';
-	}
-	f = fopen(full, "we");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
+	return tree_remove();
 }
 
 static void put_docker(const char *id, const char *name)
@@ -76,7 +49,7 @@ static void put_docker(const char *id, const char *name)
 
 static void forget_all(void)
 {
-	assert_int_equal(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(tree_remove(), 0);
 	assert_int_equal(mkdir(root, 0700), 0);
 }
 

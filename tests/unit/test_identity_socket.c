@@ -18,6 +18,7 @@
 
 #include "cleanup.h"
 #include "identity.h"
+#include "identity_socket.h"
 
 #define A16 "0123456789abcdef"
 #define A A16 A16 A16 A16
@@ -38,6 +39,9 @@ static struct server {
 } server;
 
 #define DRIPS 30000
+#define LONG_NS 60000000000ULL
+
+static __u64 deadline_ns; /* as it is for the daemon */
 
 static void *serve(void *arg)
 {
@@ -78,6 +82,8 @@ static int setup(void **state)
 	char dir[64];
 
 	(void)state;
+	deadline_ns = deadline_ns ?: ox_ask_deadline_ns;
+	ox_ask_deadline_ns = LONG_NS; /* a busy machine's answer is no late one */
 	strcpy(root + strlen(root) - 6, "XXXXXX");
 	if (!mkdtemp(root))
 		return -1;
@@ -232,6 +238,7 @@ static void no_answer(void **state)
 	struct ox_identity id;
 
 	(void)state;
+	ox_ask_deadline_ns = deadline_ns;
 	assert_int_equal(asked("/docker/" A, NULL, 0, &id), -ENOENT);
 	assert_true(server.left);
 	ox_identity_done(&id);

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "cleanup.h"
 #include "identity.h"
+#include "tree.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define A16 "0123456789abcdef"
@@ -31,51 +31,16 @@
 #define CRIO_BUNDLE "/run/containers/storage/overlay-containers/" A "/userdata/config.json"
 #define SCOPE(prefix) "/system.slice/" prefix "-" A ".scope"
 
-static char root[] = "/tmp/oomx-test-identity.XXXXXX";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
+	return tree_make();
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Makes the directories of a path below the root, and returns it as the host has it. */
-static const char *place(const char *path)
-{
-	static char full[PATH_MAX];
-
-	assert_true((size_t)snprintf(full, sizeof(full), "%s%s", root, path) < sizeof(full));
-	for (char *c = full + strlen(root) + 1; (c = strchr(c, '/')); c++) {
-		*c = '\0';
-		if (mkdir(full, 0700) < 0)
-			assert_int_equal(errno, EEXIST);
-		*c = '/';
-	}
-	return full;
-}
-
-static void put(const char *path, const char *text)
-{
-	FILE *f = fopen(place(path), "we");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
+	return tree_remove();
 }
 
 static int resolve(const char *cgroup, struct ox_identity *ret)

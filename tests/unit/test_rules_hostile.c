@@ -166,6 +166,22 @@ static void noise(void **state)
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
+/* Each value in place of that of each key. */
+static void splice_each(const char *const keys[], size_t n_keys, const char *const values[],
+			size_t n_values)
+{
+	char new[128], what[160];
+
+	for (size_t k = 0; k < n_keys; k++)
+		for (size_t v = 0; v < n_values; v++) {
+			size_t n = strcspn(keys[k], ":") + 1;
+
+			snprintf(new, sizeof(new), "%.*s %s", (int)n, keys[k], values[v]);
+			snprintf(what, sizeof(what), "'%s'", new);
+			expect_spliced(what, keys[k], new);
+		}
+}
+
 /* Each line with a key, and each value that no key takes. */
 static void wrong_types(void **state)
 {
@@ -178,17 +194,9 @@ static void wrong_types(void **state)
 		"True", "FALSE", "null", "2001-01-01", "!!int 1", "&a 1", "*a", "|\n      1", "1 2",
 		"[[1]]", "\"\\x31\"", "１",
 	};
-	char new[128], what[160];
 
 	(void)state;
-	for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-		for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
-			size_t n = strcspn(keys[k], ":") + 1;
-
-			snprintf(new, sizeof(new), "%.*s %s", (int)n, keys[k], values[v]);
-			snprintf(what, sizeof(what), "'%s'", new);
-			expect_spliced(what, keys[k], new);
-		}
+	splice_each(keys, ARRAY_SIZE(keys), values, ARRAY_SIZE(values));
 }
 
 static void wrong_patterns(void **state)
@@ -198,17 +206,9 @@ static void wrong_patterns(void **state)
 					    "cgroup: /batch.slice/**", "unit: sshd.service" };
 	static const char *const values[] = { "", "[]", "{}", "[[a]]", "{a: b}", "'['", "'[z-a]'",
 					      "'[ä]'", "&x a", "*x", "!x a", "[a, {}]" };
-	char new[128], what[160];
 
 	(void)state;
-	for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-		for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
-			size_t n = strcspn(keys[k], ":") + 1;
-
-			snprintf(new, sizeof(new), "%.*s %s", (int)n, keys[k], values[v]);
-			snprintf(what, sizeof(what), "'%s'", new);
-			expect_spliced(what, keys[k], new);
-		}
+	splice_each(keys, ARRAY_SIZE(keys), values, ARRAY_SIZE(values));
 }
 
 /* Every key, with a letter too many, and there twice. */

@@ -33,8 +33,11 @@ struct faults {
 extern struct faults faults;
 
 void faults_start(void); /* oomx, lp having the lowest priority */
-pid_t faults_responder(void);
+pid_t faults_responder(void); /* fatal if there is none */
 void faults_await_other_responder(pid_t than);
+
+/* Whether the kernel alone loses sight of a dying victim, and kills a second one: tried once. */
+bool faults_kernel_hides(void);
 
 /* One OOM of the scene each. lp: or hp, where an event says that nobody answered in time. */
 void faults_expect_lp(void);

@@ -29,29 +29,11 @@ static const char *const enforce[] = { "--enforce", "--policy", "priority",
 
 static struct scene scene;
 
-/* ---- who is asked ---------------------------------------------------------------------------- */
-
-static pid_t responder(void)
-{
-	return (pid_t)daemon_status("responder_pid");
-}
-
-static bool has_responder(void *other)
-{
-	pid_t pid = responder();
-
-	return pid > 0 && pid != *(pid_t *)other;
-}
+/* ---- what was told --------------------------------------------------------------------------- */
 
 static const struct event *abstained(void)
 {
-	const struct event *e;
-	unsigned int i, n = daemon_events(&e);
-
-	for (i = 0; i < n; i++)
-		if (e[i].type == OOMX_REC_ABSTAIN)
-			return &e[i];
-	return NULL;
+	return daemon_find(OOMX_REC_ABSTAIN, 0, 0);
 }
 
 static bool told(void *type)
@@ -63,6 +45,34 @@ static void expect_told(unsigned int type)
 {
 	if (!suite_wait(told, &type, SUITE_STEP_MS))
 		suite_fail("expected the event \"%s\"", event_name(type));
+}
+
+/* ---- one run --------------------------------------------------------------------------------- */
+
+static void open_case(const char *const args[])
+{
+	scene_open(&scene, false, 1);
+	daemon_start(args);
+}
+
+static void close_case(void)
+{
+	daemon_stop();
+	scene_close(&scene);
+}
+
+static void begin_run(const char *what, unsigned int i)
+{
+	suite_run_begin(what, i);
+	daemon_require();
+}
+
+static void end_run(void)
+{
+	if (suite_run_failed())
+		daemon_complain_events();
+	scene_clear(&scene);
+	suite_run_end();
 }
 
 /* ---- one OOM and whom it takes --------------------------------------------------------------- */
@@ -113,28 +123,22 @@ static void play_rival(const char *what, bool keeps_min, unsigned int runs)
 {
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
+	open_case(enforce);
 	scene.h2_spec = (struct worker_spec){ .adj = 1000, .uid = OWNER_UID,
 					      .adj_keeps_min = keeps_min,
 					      .anon_kib = RIVAL_MIB * 1024 };
 	scene.hp_mib = RIVAL_HP_MIB;
-	daemon_start(enforce);
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin(what, i);
-		daemon_require();
+		begin_run(what, i);
 		expect_enforced();
 		if (owner_may_lower() != keeps_min)
 			suite_fail("expected oom_score_adj_min of the rival as it was, but its "
 				   "owner may%s lower the value", keeps_min ? " not" : "");
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
+		end_run();
 	}
-	if (daemon_status("counters.demoted") < runs)
+	if (daemon_counter("counters.demoted") < runs)
 		suite_fatal("rivals were lowered fewer than %u times", runs);
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
 /* ---- children -------------------------------------------------------------------------------- */
@@ -156,9 +160,21 @@ static bool children_clean(void *arg)
 	return true;
 }
 
-/* A child may have to go as well: forking on, they may use up what lp's death made free. */
+/*
+ * A child may have to go as well: forking on, they may use up what lp's death made free. Whoever is
+ * killed is of lp's name, as its children are.
+ */
 static void expect_family_dead(void)
 {
+	const struct kmsg_kill *logged;
+	unsigned int i, n = kmsg_kills(&logged);
+
+	for (i = 0; i < n; i++)
+		if (strcmp(logged[i].comm, "lp"))
+			suite_fail("the kernel logged the kill of %s (%d)", logged[i].comm,
+				   logged[i].pid);
+	if (!kmsg_kills_of(worker_pid(scene.lp)))
+		suite_fail("the kernel logged no kill of lp");
 	if (!worker_killed(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
 		suite_fail("expected lp to be killed and only children of it besides; "
 			   "lp %s, h2 %s, hp %s",
@@ -173,12 +189,10 @@ static void play_children(unsigned int runs)
 {
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
+	open_case(enforce);
 	scene.lp_forks = FORKS;
-	daemon_start(enforce);
-	for (i = 1; i <= runs || (i <= SEEN_WITHIN && !daemon_status("counters.inherited")); i++) {
-		suite_run_begin("children", i);
-		daemon_require();
+	for (i = 1; i <= runs || (i <= SEEN_WITHIN && !daemon_counter("counters.inherited")); i++) {
+		begin_run("children", i);
 		daemon_clear();
 		if (scene_play(&scene)) {
 			expect_family_dead();
@@ -193,13 +207,12 @@ static void play_children(unsigned int runs)
 		suite_run_end();
 	}
 	printf("faults children: %lld were forked while lp was nominated, in %u runs\n",
-	       (long long)daemon_status("counters.inherited"), i - 1);
+	       (long long)daemon_counter("counters.inherited"), i - 1);
 	suite_run_begin("children, seen", 1);
-	if (daemon_status("counters.inherited") <= 0)
+	if (daemon_counter("counters.inherited") <= 0)
 		suite_fail("no child was forked while lp was nominated: nothing was shown");
 	suite_run_end();
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
 /* ---- the responder --------------------------------------------------------------------------- */
@@ -210,12 +223,10 @@ static void play_stopped(unsigned int runs)
 	unsigned int i;
 	pid_t pid;
 
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
+	open_case(enforce);
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin("stopped", i);
-		daemon_require();
-		pid = responder();
+		begin_run("stopped", i);
+		pid = faults_responder();
 		kill(pid, SIGSTOP);
 		expect_kernel("timeout");
 		scene_clear(&scene);
@@ -229,13 +240,9 @@ static void play_stopped(unsigned int runs)
 		expect_enforced();
 		if (daemon_status_flag("degraded"))
 			suite_fail("status says degraded when it no longer is");
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
+		end_run();
 	}
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
 static void play_killed(unsigned int runs)
@@ -243,23 +250,16 @@ static void play_killed(unsigned int runs)
 	unsigned int i;
 	pid_t pid;
 
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
+	open_case(enforce);
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin("killed", i);
-		daemon_require();
-		pid = responder();
+		begin_run("killed", i);
+		pid = faults_responder();
 		kill(pid, SIGKILL);
-		if (!suite_wait(has_responder, &pid, SUITE_STEP_MS))
-			suite_fail("no other responder took over");
+		faults_await_other_responder(pid);
 		expect_enforced();
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
+		end_run();
 	}
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
 static void play_breaker(void)
@@ -267,10 +267,9 @@ static void play_breaker(void)
 	unsigned int i;
 	pid_t pid;
 
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
+	open_case(enforce);
 	suite_run_begin("breaker", 1);
-	pid = responder();
+	pid = faults_responder();
 	for (i = 1; i <= TRIP_AFTER; i++) {
 		if (!daemon_status_flag("enforce"))
 			suite_fail("enforcing ended after %u failures", i - 1);
@@ -282,12 +281,8 @@ static void play_breaker(void)
 	if (daemon_status_flag("enforce") || !daemon_status_flag("degraded"))
 		suite_fail("enforcing goes on after %d failures", TRIP_AFTER);
 	expect_kernel(NULL); /* watching only: nothing to abstain from */
-	if (suite_run_failed())
-		daemon_complain_events();
-	scene_clear(&scene);
-	suite_run_end();
-	daemon_stop();
-	scene_close(&scene);
+	end_run();
+	close_case();
 }
 
 /* ---- the trigger is the choice --------------------------------------------------------------- */
@@ -329,13 +324,11 @@ static void play_self(unsigned int runs)
 	unsigned int i;
 	pid_t pid;
 
-	scene_open(&scene, false, 1);
-	daemon_start(enforce);
-	pid = responder();
+	open_case(enforce);
+	pid = faults_responder();
 	kill(pid, SIGSTOP);
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin("self", i);
-		daemon_require();
+		begin_run("self", i);
 		daemon_clear();
 		kmsg_clear();
 		big = worker_start(&spec);
@@ -353,8 +346,7 @@ static void play_self(unsigned int runs)
 		suite_run_end();
 	}
 	kill(pid, SIGCONT);
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
 /* ---- scope ----------------------------------------------------------------------------------- */
@@ -366,25 +358,22 @@ static void play_scope(bool inside, unsigned int runs)
 				     inside ? SCENE_CGROUP : SCENE_H2, NULL };
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
-	daemon_start(args);
+	open_case(args);
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin(inside ? "in scope" : "out of scope", i);
-		daemon_require();
+		begin_run(inside ? "in scope" : "out of scope", i);
 		if (inside)
 			expect_enforced();
 		else
 			expect_kernel(NULL);
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
+		end_run();
 	}
-	daemon_stop();
-	scene_close(&scene);
+	close_case();
 }
 
-/* A daemon that is killed while its nominee is raised: `oomx stop` puts everything back. */
+/*
+ * A daemon that is killed, and its responder cannot clean up: the kernel decides alone, and `oomx
+ * stop` removes what is left. (Of one that dies with a value raised, suite_cli has a case.)
+ */
 static void play_crash(unsigned int runs)
 {
 	static const char *const stop[] = { "stop", NULL };
@@ -395,7 +384,7 @@ static void play_crash(unsigned int runs)
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin("crash", i);
 		daemon_start(enforce);
-		pid = responder();
+		pid = faults_responder();
 		kill(pid, SIGSTOP); /* nothing restores by itself */
 		daemon_kill();
 		if (scene_play(&scene)) {

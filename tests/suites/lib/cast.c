@@ -228,6 +228,7 @@ void cast_expect_dead(struct cast *c)
 	unsigned int i, n = kmsg_kills(&logged);
 	bool right = true;
 
+	kmsg_expect_complete();
 	for (i = 0; i < c->n; i++) {
 		if (c->meant[i])
 			right &= worker_killed(c->players[i]);

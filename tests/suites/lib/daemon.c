@@ -351,7 +351,7 @@ const struct event *daemon_find(unsigned int type, int64_t decision, pid_t pid)
 	return NULL;
 }
 
-/* Of `oomx status --json`; borrowed from *ret_status, which the caller frees. */
+/* Of `oomx status --json`, or NULL; borrowed from *ret_status, which the caller frees. */
 static const json_t *status_value(const char *key, json_t **ret_status)
 {
 	static const char *const args[] = { "status", "--json", NULL };
@@ -375,16 +375,28 @@ int64_t daemon_status(const char *key)
 	return n;
 }
 
+int64_t daemon_counter(const char *name)
+{
+	int64_t n = daemon_status(name);
+
+	if (n < 0)
+		suite_fail("oomx status --json has no number '%s'", name);
+	return n;
+}
+
 bool daemon_status_flag(const char *key)
 {
 	json_t *status;
-	bool on = json_is_true(status_value(key, &status));
+	const json_t *v = status_value(key, &status);
+	bool on = json_is_true(v);
 
+	if (!json_is_boolean(v))
+		suite_fail("oomx status --json has no '%s' that is true or false", key);
 	json_decref(status);
 	return on;
 }
 
-/* What the kernel left out, and how often the OOM killer was held: a failed run is explained by it. */
+/* What the kernel left out, how often the OOM killer was held: a failed run is explained by it. */
 static void complain_counters(void)
 {
 	json_t *status = NULL;

@@ -40,12 +40,11 @@ struct daemon_counters {
 };
 bool daemon_counters(struct daemon_counters *ret);
 
-/*
- * A number of `oomx status --json`, such as "responder_pid" or "counters.inherited"; -1: it has
- * none, or nothing is running.
- */
+/* A number of `oomx status --json`, such as "pid"; -1: it has none, or nothing is running. */
 int64_t daemon_status(const char *key);
-/* The same for what is true or false, such as "degraded". */
+/* One that has to be there, as "counters.inherited", or it fails. */
+int64_t daemon_counter(const char *name);
+/* What is true or false, such as "degraded"; it has to be there as well. */
 bool daemon_status_flag(const char *key);
 
 /* For suite_pump(). */

@@ -15,7 +15,7 @@ static struct {
 	int fd;
 	struct kmsg_kill kills[KMSG_KILLS_MAX];
 	unsigned int n_kills;
-	unsigned int lost;
+	unsigned int lost, lost_before; /* the last clear */
 	char trouble[160];
 	bool told;
 } log_ = { .fd = -1 };
@@ -148,6 +148,7 @@ void kmsg_clear(void)
 {
 	kmsg_read();
 	log_.n_kills = 0;
+	log_.lost_before = log_.lost;
 }
 
 unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max)
@@ -174,6 +175,38 @@ unsigned int kmsg_kills_of(pid_t pid)
 	for (i = 0; i < log_.n_kills; i++)
 		n += log_.kills[i].pid == pid;
 	return n;
+}
+
+struct others {
+	const struct proc_census *before;
+	char what[128];
+};
+
+static bool others_unchanged(void *arg)
+{
+	struct others *o = arg;
+	pid_t dead[KMSG_KILLS_MAX];
+	unsigned int i;
+
+	for (i = 0; i < log_.n_kills; i++)
+		dead[i] = log_.kills[i].pid;
+	return proc_census_holds(o->before, dead, i, o->what, sizeof(o->what));
+}
+
+void kmsg_expect_complete(void)
+{
+	if (log_.lost != log_.lost_before)
+		suite_fail("%u records of the kernel log were overwritten unread, or too many",
+			   log_.lost - log_.lost_before);
+}
+
+void kmsg_expect_others_unchanged(const struct proc_census *before)
+{
+	struct others o = { .before = before };
+
+	kmsg_expect_complete();
+	if (!suite_wait(others_unchanged, &o, SUITE_STEP_MS))
+		suite_fail("expected everybody not killed as before the OOM: %s", o.what);
 }
 
 const char *kmsg_trouble(void)

@@ -201,27 +201,7 @@ void scene_expect_victim(struct scene *s, struct worker *victim)
 			   (long long)kills, (long long)vmstat);
 }
 
-struct unchanged {
-	struct scene *s;
-	char what[128];
-};
-
-static bool unchanged(void *arg)
-{
-	struct unchanged *u = arg;
-	const struct kmsg_kill *kills;
-	pid_t dead[KMSG_KILLS_MAX];
-	unsigned int i, n = kmsg_kills(&kills);
-
-	for (i = 0; i < n; i++)
-		dead[i] = kills[i].pid;
-	return proc_census_holds(&u->s->before, dead, n, u->what, sizeof(u->what));
-}
-
 void scene_expect_others_unchanged(struct scene *s)
 {
-	struct unchanged u = { .s = s };
-
-	if (!suite_wait(unchanged, &u, SUITE_STEP_MS))
-		suite_fail("expected everybody not killed as before the OOM: %s", u.what);
+	kmsg_expect_others_unchanged(&s->before);
 }

@@ -95,11 +95,14 @@ void suite_skip(const char *fmt, ...)
 {
 	va_list ap;
 
-	printf("SKIP %s: %s: ", suite.name, suite.label);
+	printf("SKIP %s: %s: ", suite.name, suite.in_run ? suite.label : "around the runs");
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	va_end(ap);
 	putchar('\n');
+	/* Outside a run there is no end of one that would count it. */
+	if (!suite.in_run)
+		suite.skipped++;
 	suite.run_skipped = true;
 }
 
