@@ -402,6 +402,8 @@ void ox_engine_done(struct ox_engine *e)
 
 	if (e->stays)
 		ox_pinned_remove(e->config->generation);
+	if (pinned)
+		ox_pinned_remove_others(0); /* of one that died before it took over from us */
 	if (e->adopted)
 		(void)close(e->adopted);
 	while (e->n_links)
