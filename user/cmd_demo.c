@@ -14,6 +14,7 @@
 #include "demo.h"
 #include "exit.h"
 #include "log.h"
+#include "pinned.h"
 #include "record.h"
 
 /* Only tests/vm's guests have it (tests/vm/guest/init). */
@@ -87,6 +88,9 @@ static int may_run(const struct options *opt)
 	if (pid > 0)
 		return ox_err_r(OX_EXIT_ALREADY_RUNNING,
 				"demo: an oomx is running (process %d): 'oomx stop' ends it", pid);
+	if (ox_pinned_or_running())
+		return ox_err_r(OX_EXIT_ALREADY_RUNNING, "demo: an oomx that was killed has left its "
+				"policy in force: 'oomx stop' removes it");
 	return 0;
 }
 

@@ -17,12 +17,12 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "cmd.h"
-#include "daemon.h"
 #include "engine.h"
 #include "exit.h"
 #include "glob.h"
 #include "log.h"
 #include "parse.h"
+#include "pinned.h"
 #include "priority.h"
 #include "record.h"
 #include "rule_names.h"
@@ -116,7 +116,7 @@ static int find_rule(struct explain *e)
 
 static void find_in_force(struct explain *e)
 {
-	_cleanup_close_ int map = ox_daemon_pid() > 0 ? ox_engine_pinned("oomx_prio") : -1;
+	_cleanup_close_ int map = ox_pinned_or_running() ? ox_engine_pinned("oomx_prio") : -1;
 
 	e->in_force = map >= 0 && !ox_priority_find(map, e->cgroup, e->prio_from, &e->prio);
 }

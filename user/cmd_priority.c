@@ -21,6 +21,7 @@
 #include "exit.h"
 #include "log.h"
 #include "parse.h"
+#include "pinned.h"
 #include "priority.h"
 #include "record.h"
 #include "rule_names.h"
@@ -113,7 +114,7 @@ static int open_map(int *ret_status)
 	__u32 zero = 0;
 	int fd, err;
 
-	if (!pid) {
+	if (!pid && !ox_pinned_or_running()) {
 		ox_err("no oomx is running: 'oomx run' starts one");
 		*ret_status = OX_EXIT_NOT_RUNNING;
 		return -1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* oomx run: loads a policy, watches or decides, hands out events. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "log.h"
 #include "parse.h"
 #include "paths.h"
+#include "pinned.h"
 #include "priority.h"
 #include "reap.h"
 #include "record.h"
@@ -28,54 +28,16 @@
 #include "responder.h"
 #include "restore.h"
 #include "rules_live.h"
+#include "run_options.h"
 #include "selftest.h"
 #include "struct_ops.h"
 #include "sysctl.h"
 
-#define PRIORITIES_MAX 256
-#define SCOPES_MAX 256
 #define BACKLOG_BYTES (512U << 10)
 #define RESPONDER_LIVES 10 /* one that keeps dying is not restarted for ever */
 
-static const char usage[] =
-	"Usage: oomx run [OPTION]...\n"
-	"\n"
-	"Watches out-of-memory situations and says whom the policy would have killed;\n"
-	"with --enforce, makes that choice the kernel's. Runs until it is stopped.\n"
-	"\n"
-	"      --policy NAME|FILE    kernel, priority, or an object file (priority)\n"
-	"      --hook HOOK           auto, observe, nominate or struct_ops (auto)\n"
-	"      --enforce             decide, not only watch\n"
-	"      --priority CGROUP=N   priority of a cgroup and all below it, -1000..1000;\n"
-	"                            the lowest dies first; may be repeated\n"
-	"      --rules FILE|DIR      rules for cgroups, see oomx.yaml(5) (/etc/oomx, if it is\n"
-	"                            there); SIGHUP and changes of the files reload them\n"
-	"      --no-rules            no rules, whatever is in /etc/oomx\n"
-	"      --scope CGROUP        decide only for limits of this cgroup and of those\n"
-	"                            below it, and watch the rest; may be repeated\n"
-	"      --replace             take over from the running oomx, with its priorities,\n"
-	"                            without an OOM that nobody or both decide\n"
-	"  -j, --json                events as JSON Lines on standard output\n"
-	"  -q, --quiet               no events on standard output\n"
-	"  -h, --help                print this\n";
-
-struct options {
-	const char *policy;
-	__u32 hook; /* 0: auto */
-	bool enforce;
-	bool replace;
-	bool json;
-	bool quiet;
-	bool no_rules;
-	const char *rules; /* NULL: the default */
-	unsigned int n_priorities;
-	const char *priorities[PRIORITIES_MAX];
-	unsigned int n_scopes;
-	const char *scopes[SCOPES_MAX];
-};
-
 struct run {
-	struct options opt;
+	struct ox_run_options opt;
 	struct ox_policy policy;
 	struct ox_engine engine;
 	struct ox_responder responder, demoter;
@@ -87,139 +49,12 @@ struct run {
 	int epoll;
 	int signals;
 	int lock;
+	pid_t other;		/* a running oomx to take over from; 0: none */
+	bool adopts;		/* what a killed one left in force is taken over from: */
+	struct ox_pinned killed;
 	unsigned int lives;
 	__u64 lost; /* event records, as last told */
 };
-
-/* ---- arguments ------------------------------------------------------------------------------ */
-
-static int parse_hook(const char *s, __u32 *ret)
-{
-	static const struct {
-		const char *name;
-		__u32 hook;
-	} hooks[] = { { "auto", 0 }, { "observe", OOMX_HOOK_OBSERVE },
-		      { "nominate", OOMX_HOOK_NOMINATE },
-		      { "struct_ops", OOMX_HOOK_STRUCT_OPS } };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-		if (!strcmp(s, hooks[i].name)) {
-			*ret = hooks[i].hook;
-			return 0;
-		}
-	}
-	return ox_err_r(-EINVAL, "run: no hook '%s': there are auto, observe, nominate, "
-				 "struct_ops", s);
-}
-
-/* The best hook that there is, or the one that was asked for, if it is there. Logs. */
-static int find_hook(struct options *o)
-{
-	char why[128];
-	bool offered = !ox_struct_ops_offered(why, sizeof(why));
-
-	if (!o->hook && !o->enforce)
-		o->hook = OOMX_HOOK_OBSERVE;
-	else if (!o->hook)
-		o->hook = offered ? OOMX_HOOK_STRUCT_OPS : OOMX_HOOK_NOMINATE;
-	if (o->hook != OOMX_HOOK_STRUCT_OPS || offered)
-		return 0;
-	return ox_err_r(-ENOTSUP, "no hook struct_ops here: %s; where it is installed, 'modprobe "
-				  "oomx' loads it (kmod/README.md)", why);
-}
-
-static int add_priority(struct options *o, const char *arg)
-{
-	char cgroup[4096];
-	__s32 n;
-
-	if (ox_parse_cgroup_s32(arg, OOMX_PRIO_MIN, OOMX_PRIO_MAX, cgroup, sizeof(cgroup), &n))
-		return ox_err_r(-EINVAL, "run: --priority '%s' is not CGROUP=N with N from %d to %d",
-				arg, OOMX_PRIO_MIN, OOMX_PRIO_MAX);
-	if (o->n_priorities == PRIORITIES_MAX)
-		return ox_err_r(-EINVAL, "run: more than %d priorities: set the others with 'oomx "
-					 "priority set'", PRIORITIES_MAX);
-	o->priorities[o->n_priorities++] = arg;
-	return 0;
-}
-
-static int add_scope(struct options *o, const char *arg)
-{
-	if (o->n_scopes == SCOPES_MAX)
-		return ox_err_r(-EINVAL, "run: more than %d scopes", SCOPES_MAX);
-	o->scopes[o->n_scopes++] = arg;
-	return 0;
-}
-
-static int check_options(const struct options *o)
-{
-	if (o->enforce && o->hook == OOMX_HOOK_OBSERVE)
-		return ox_err_r(-EINVAL, "run: the hook observe cannot enforce: use --hook auto");
-	if (o->rules && o->no_rules)
-		return ox_err_r(-EINVAL, "run: --rules and --no-rules: which of them?");
-	if (o->n_scopes && !o->enforce)
-		return ox_err_r(-EINVAL, "run: --scope says where to enforce: it needs --enforce");
-	return 0;
-}
-
-/* -1: go on; else the exit status */
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	enum { OPT_POLICY = 256, OPT_HOOK, OPT_ENFORCE, OPT_PRIORITY, OPT_SCOPE,
-	       OPT_REPLACE, OPT_RULES, OPT_NO_RULES };
-	static const struct option table[] = {
-		{ "policy", required_argument, NULL, OPT_POLICY },
-		{ "hook", required_argument, NULL, OPT_HOOK },
-		{ "enforce", no_argument, NULL, OPT_ENFORCE },
-		{ "priority", required_argument, NULL, OPT_PRIORITY },
-		{ "scope", required_argument, NULL, OPT_SCOPE },
-		{ "replace", no_argument, NULL, OPT_REPLACE },
-		{ "rules", required_argument, NULL, OPT_RULES },
-		{ "no-rules", no_argument, NULL, OPT_NO_RULES },
-		{ "json", no_argument, NULL, 'j' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
-	static const char shorts[] = ":jqh";
-	int c, err = 0;
-
-	*o = (struct options){ .policy = "priority" };
-	optind = 0; /* start anew: the caller has parsed its own options */
-	opterr = 0;
-	while (!err && (c = getopt_long(argc, argv, shorts, table, NULL)) != -1) {
-		if (c == OPT_POLICY)
-			o->policy = optarg;
-		else if (c == OPT_HOOK)
-			err = parse_hook(optarg, &o->hook);
-		else if (c == OPT_ENFORCE)
-			o->enforce = true;
-		else if (c == OPT_PRIORITY)
-			err = add_priority(o, optarg);
-		else if (c == OPT_SCOPE)
-			err = add_scope(o, optarg);
-		else if (c == OPT_REPLACE)
-			o->replace = true;
-		else if (c == OPT_RULES)
-			o->rules = optarg;
-		else if (c == OPT_NO_RULES)
-			o->no_rules = true;
-		else if (c == 'j')
-			o->json = true;
-		else if (c == 'q')
-			o->quiet = true;
-		else if (c == 'h')
-			return ox_help(usage);
-		else
-			return ox_bad_option(c, shorts, argv);
-	}
-	if (!err && optind < argc)
-		err = ox_err_r(-EINVAL, "run: what is '%s'? See --help", argv[optind]);
-	if (!err)
-		err = check_options(o);
-	return err ? OX_EXIT_USAGE : -1;
-}
 
 /* ---- events --------------------------------------------------------------------------------- */
 
@@ -296,6 +131,10 @@ static int take_lock(struct run *r)
 					"--replace takes over from it", other);
 	if (r->lock < 0)
 		return r->lock;
+	err = ox_replace_find_killed(&r->killed);
+	r->adopts = err > 0;
+	if (err)
+		return err < 0 ? err : 0;
 	err = ox_daemon_undo(&found);
 	if (found && !err)
 		ox_warn("undid what an oomx that was killed had left");
@@ -383,15 +222,18 @@ static int start_rules(struct run *r)
 	return err ?: watch_fd(r, ox_live_fd(r->rules));
 }
 
-/* What others find us by: the pinned maps, the socket. */
-static int publish(struct run *r)
+static int start_feed(struct run *r)
 {
 	int err = ox_feed_new(OX_SOCK, BACKLOG_BYTES, &r->feed);
 
-	if (err)
-		return ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err));
-	err = watch_fd(r, ox_feed_fd(r->feed));
-	return err ?: ox_engine_pin(&r->engine);
+	return err ? ox_err_r(err, "cannot listen at " OX_SOCK ": %s", strerror(-err)) :
+		     watch_fd(r, ox_feed_fd(r->feed));
+}
+
+/* What others find us by: the pinned maps, the socket. */
+static int publish(struct run *r)
+{
+	return start_feed(r) ?: ox_engine_pin(&r->engine);
 }
 
 static int start_responders(struct run *r)
@@ -409,10 +251,29 @@ static int start_responders(struct run *r)
 
 static int start_enforcing(struct run *r, bool beside)
 {
+	int err;
+
 	if (r->opt.hook == OOMX_HOOK_NOMINATE)
 		return start_responders(r);
 	ox_engine_arm(&r->engine, 0, 0);
-	return ox_struct_ops_attach(&r->engine, beside);
+	err = ox_struct_ops_attach(&r->engine, beside);
+	return err ?: ox_engine_stay(&r->engine); /* nothing of it needs this process */
+}
+
+/* The best hook that there is, or the one that was asked for, if it is there. Logs. */
+static int find_hook(struct ox_run_options *o)
+{
+	char why[128];
+	bool offered = !ox_struct_ops_offered(why, sizeof(why));
+
+	if (!o->hook && !o->enforce)
+		o->hook = OOMX_HOOK_OBSERVE;
+	else if (!o->hook)
+		o->hook = offered ? OOMX_HOOK_STRUCT_OPS : OOMX_HOOK_NOMINATE;
+	if (o->hook != OOMX_HOOK_STRUCT_OPS || offered)
+		return 0;
+	return ox_err_r(-ENOTSUP, "no hook struct_ops here: %s; where it is installed, 'modprobe "
+				  "oomx' loads it (kmod/README.md)", why);
 }
 
 /* The kernel side, loaded and configured. Nothing is attached yet. */
@@ -450,34 +311,82 @@ static int attach(struct run *r, bool beside)
 	return err || !r->opt.enforce ? err : start_enforcing(r, beside);
 }
 
+/* What the killed one told and nobody has read yet is told by us; what found no room is lost. */
+static void inherit_records(struct run *r)
+{
+	static const char *const rings[] = { "oomx_vital", "oomx_bulk" };
+	__u64 lost = 0;
+	unsigned int i;
+
+	for (i = 0; i < OOMX_REC_MAX; i++)
+		lost += r->killed.stats.dropped[i];
+	if (lost)
+		ox_warn("%llu event records were lost: of the oomx that was killed, and since then",
+			(unsigned long long)lost);
+
+	for (i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
+		_cleanup_close_ int fd = ox_pinned_map(&r->killed, rings[i]);
+
+		/* mapped it stays readable, without the descriptor, whenever ours are */
+		if (fd < 0 || ring_buffer__add(r->rings, fd, on_record, r))
+			ox_warn("events of the oomx that was killed may be lost, ignoring");
+	}
+}
+
+static void say_adopted(const struct run *r)
+{
+	const struct oomx_config *old = &r->killed.config, *new = r->engine.config;
+	ox_info("took over from an oomx %s that was killed, whose policy %s (%016llx) was in force "
+		"since: now %s (%016llx), hook %s, %s",
+		old->version, old->policy, (unsigned long long)old->policy_hash, new->policy,
+		(unsigned long long)new->policy_hash, ox_hook_name(new->hook),
+		r->opt.enforce ? "enforcing" : "watching only");
+}
+
+/* All is attached, and dormant beside the other one. */
+static int take_over(struct run *r)
+{
+	int err = set_priorities(r, /* check_only= */ false) ?: start_rules(r);
+
+	if (!err && r->adopts)
+		inherit_records(r);
+	if (!err)
+		err = r->adopts ? ox_replace_killed(&r->engine) :
+				  ox_replace_finish(&r->engine, r->other, &r->lock);
+	if (err)
+		return err;
+	if (r->rules)
+		ox_live_reapply(r->rules); /* the other one had rules until just now */
+	else
+		ox_live_forget(&r->engine);
+	ox_pinned_remove_others(r->engine.config->generation);
+	if (!r->adopts)
+		return publish(r);
+	say_adopted(r);
+	return 0;
+}
+
 static int set_up(struct run *r)
 {
-	pid_t other = 0;
 	int err = ox_policy_load(r->opt.policy, &r->policy);
+	bool beside;
 
 	if (!err && !r->opt.no_rules)
 		err = ox_live_new(r->opt.rules, &r->rules);
 	if (!err && r->opt.replace)
-		err = ox_replace_find(&other);
-	if (err)
-		return err;
-	if (!other)
+		err = ox_replace_find(&r->other);
+	if (!err && !r->other)
 		err = take_lock(r);
+	beside = r->other || r->adopts;
 	if (!err)
-		err = prepare(r, other);
-	if (!err && !other)
+		err = prepare(r, beside);
+	if (!err && r->adopts)
+		err = start_feed(r);
+	else if (!err && !beside)
 		err = publish(r);
 	if (!err)
-		err = attach(r, other);
-	if (!err && other)
-		err = set_priorities(r, false) ?: start_rules(r);
-	if (!err && other)
-		err = ox_replace_finish(&r->engine, other, &r->lock);
-	if (!err && other && r->rules)
-		ox_live_reapply(r->rules); /* the other one had rules until just now */
-	if (!err && other)
-		err = publish(r);
-	return err;
+		err = attach(r, beside);
+	return err || !beside ? err : take_over(r);
 }
 
 static void stop_responders(struct run *r)
@@ -580,7 +489,7 @@ int ox_cmd_run(int argc, char **argv)
 			 .responder = { .pid = -1, .pidfd = -1, .control = -1 },
 			 .demoter = { .pid = -1, .pidfd = -1, .control = -1 },
 			 .reap = { .timer = -1 } };
-	int err = parse_options(argc, argv, &r.opt);
+	int err = ox_run_options(argc, argv, &r.opt);
 
 	if (err >= 0)
 		return err;
@@ -590,6 +499,7 @@ int ox_cmd_run(int argc, char **argv)
 	err = set_up(&r);
 	if (!err) {
 		say_ready(&r);
+		(void)ring_buffer__consume(r.rings); /* what nobody read before us */
 		err = serve(&r);
 		(void)ring_buffer__consume(r.rings); /* the last words */
 	}

@@ -8,10 +8,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <bpf/bpf.h>
 #include <jansson.h>
 
-#include "cleanup.h"
 #include "cmd.h"
 #include "daemon.h"
 #include "engine.h"
@@ -19,13 +17,15 @@
 #include "log.h"
 #include "parse.h"
 #include "paths.h"
+#include "pinned.h"
 #include "programs.h"
 #include "record.h"
 
 static const char usage[] =
 	"Usage: oomx status [--json]\n"
 	"\n"
-	"Says what is running, and its counters. Exit status 7 if nothing is.\n"
+	"Says what is running, and its counters. Exit status 7 if nothing is, also if one\n"
+	"that was killed has left its policy in force; then that is told.\n"
 	"\n"
 	"  -j, --json  as one JSON object\n"
 	"  -h, --help  print this\n";
@@ -63,7 +63,8 @@ _Static_assert(sizeof(struct oomx_stats) ==
 	       "a counter is missing");
 
 struct status {
-	pid_t pid;
+	pid_t pid;    /* 0: it was killed, and what is pinned decides without it */
+	bool pinned;  /* its programs stay when it is killed */
 	struct oomx_config config;
 	struct oomx_stats stats;
 	__s64 uptime_s; /* -1: unknown */
@@ -77,30 +78,6 @@ static __u64 counter(const struct oomx_stats *s, unsigned int i)
 
 	memcpy(&v, (const char *)s + counters[i].offset, sizeof(v));
 	return v;
-}
-
-/* The one value of a pinned array map, up to `size` bytes of it. */
-static int read_pinned(const char *name, void *buf, size_t size)
-{
-	_cleanup_close_ int fd = ox_engine_pinned(name);
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info), zero = 0;
-	_cleanup_free_ void *value = NULL;
-	int err;
-
-	if (fd < 0)
-		return fd;
-	err = bpf_map_get_info_by_fd(fd, &info, &len);
-	if (err)
-		return err;
-	value = calloc(1, info.value_size > size ? info.value_size : size);
-	if (!value)
-		return -ENOMEM;
-	err = bpf_map_lookup_elem(fd, &zero, value);
-	if (err)
-		return err;
-	memcpy(buf, value, size);
-	return 0;
 }
 
 /* When the process started, in seconds ago; -1: unknown. */
@@ -131,21 +108,48 @@ static __s64 uptime(pid_t pid)
 	return now.tv_sec - (__s64)(ticks / sysconf(_SC_CLK_TCK));
 }
 
+/* No daemon: has one that was killed left its policy in force? 0, or an exit status, logged. */
+static int read_killed(struct status *s)
+{
+	struct ox_pinned p;
+	int found = ox_pinned_find(&p);
+
+	if (found == -EPROTO)
+		return ox_err_r(OX_EXIT_NOT_RUNNING, "no oomx is running, but one that was killed left "
+				"its policy in force; it has ABI %u, this one %u: use its own",
+				p.config.abi, OOMX_ABI);
+	if (found == -EACCES || found == -EPERM)
+		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running; whether one that was killed "
+				 "left its policy in force, root can see");
+	if (found < 0)
+		return ox_err_r(OX_EXIT_FAILURE, "no oomx is running; cannot look at what one that was "
+				"killed has left: %s", strerror(-found));
+	if (!found)
+		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running");
+	s->config = p.config;
+	s->stats = p.stats;
+	s->pinned = true;
+	s->uptime_s = -1;
+	s->n_programs = -ESRCH;
+	return 0;
+}
+
 /* 0, or an exit status, logged */
 static int read_status(struct status *s)
 {
+	struct ox_pinned p;
 	int err;
 
 	s->pid = ox_daemon_pid();
 	if (!s->pid)
-		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running");
+		return read_killed(s);
 	if (s->pid < 0)
 		return ox_err_r(OX_EXIT_FAILURE, "cannot look at " OX_LOCK ": %s",
 				strerror(-s->pid));
 	err = ox_need_root("status");
 	if (err)
 		return err;
-	err = read_pinned("oomx_config", &s->config, sizeof(s->config));
+	err = ox_pinned_value("oomx_config", &s->config, sizeof(s->config));
 	if (err == -ENOENT)
 		return ox_err_r(OX_EXIT_NOT_RUNNING, "oomx (process %d) is just starting or ending",
 				s->pid);
@@ -154,13 +158,14 @@ static int read_status(struct status *s)
 				"the running oomx (process %d) has ABI %u, this one %u: use its own",
 				s->pid, s->config.abi, OOMX_ABI);
 	if (!err)
-		err = read_pinned("oomx_stats", &s->stats, sizeof(s->stats));
+		err = ox_pinned_value("oomx_stats", &s->stats, sizeof(s->stats));
 	if (err)
 		return ox_err_r(err == -EPERM || err == -EACCES ? OX_EXIT_NOT_PERMITTED :
 								  OX_EXIT_FAILURE,
 				"cannot read the maps of the running oomx: %s", strerror(-err));
 	s->config.policy[sizeof(s->config.policy) - 1] = '\0';
 	s->config.version[sizeof(s->config.version) - 1] = '\0';
+	s->pinned = ox_pinned_find(&p) > 0 && p.generation == s->config.generation;
 	s->uptime_s = uptime(s->pid);
 	s->n_programs = ox_programs_of(s->pid, s->programs);
 	return 0;
@@ -244,8 +249,9 @@ static int print_json(const struct status *s)
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
-	o = json_pack("{s:b, s:i, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o}",
-		      "running", 1, "pid", (int)s->pid, "version", c->version, "hook",
+	o = json_pack("{s:b, s:o, s:b, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o}",
+		      "running", s->pid > 0, "pid", number_or_null(s->pid, s->pid > 0), "pinned",
+		      s->pinned, "version", c->version, "hook",
 		      ox_hook_name(c->hook), "enforce", enforcing(s), "degraded", degraded(s),
 		      "degraded_reason", degraded(s) ? json_string(why(s)) : json_null(),
 		      "scoped", !!(s->config.flags & OOMX_CFG_SCOPED),
@@ -287,7 +293,12 @@ static int print_text(const struct status *s)
 	unsigned int i;
 	int j;
 
-	printf("oomx %s is running, process %d", c->version, s->pid);
+	if (s->pid)
+		printf("oomx %s is running, process %d", c->version, s->pid);
+	else
+		printf("no oomx is running: one (%s) was killed, and its policy %s (%016" PRIx64
+		       ") is in force, pinned;\n'oomx run' takes over from it, 'oomx stop' removes it",
+		       c->version, c->policy, (uint64_t)c->policy_hash);
 	print_duration(s->uptime_s);
 	printf("\n  hook      %s, %s\n", ox_hook_name(c->hook),
 	       enforcing(s) ? "enforcing" : "watching only");
@@ -330,5 +341,6 @@ int ox_cmd_status(int argc, char **argv)
 	c = read_status(&s);
 	if (c)
 		return c;
-	return json ? print_json(&s) : print_text(&s);
+	c = json ? print_json(&s) : print_text(&s);
+	return c || s.pid ? c : OX_EXIT_NOT_RUNNING;
 }

@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "exit.h"
 #include "log.h"
+#include "pinned.h"
 
 #define STOP_MS 30000 /* detaching waits for the kernel's grace periods */
 #define KILL_MS 5000
@@ -21,7 +22,8 @@ static const char usage[] =
 	"Usage: oomx stop\n"
 	"\n"
 	"Ends the running oomx and undoes all it did: programs detached, raised\n"
-	"oom_score_adj put back, pinned maps removed. Undoes what a killed one left, too.\n";
+	"oom_score_adj put back, what is pinned removed. Undoes what a killed one left, too:\n"
+	"with the hook struct_ops its policy is in force until then.\n";
 
 static int wait_gone(int pidfd, int ms)
 {
@@ -57,7 +59,8 @@ int ox_cmd_stop(int argc, char **argv)
 {
 	static const struct option table[] = { { "help", no_argument, NULL, 'h' }, {} };
 	static const char shorts[] = ":h";
-	int found = 0, err = 0, c;
+	struct ox_pinned killed;
+	int found = 0, err = 0, left, c;
 	pid_t pid;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
@@ -78,9 +81,17 @@ int ox_cmd_stop(int argc, char **argv)
 		err = end_daemon(pid);
 	if (err)
 		return OX_EXIT_FAILURE;
+	left = ox_pinned_find(&killed);
 	err = ox_daemon_undo(&found);
 	if (err)
 		return OX_EXIT_FAILURE;
+	if (left > 0)
+		ox_info("removed the policy %s (%016llx) that an oomx %s that was killed had left in "
+			"force", killed.config.policy, (unsigned long long)killed.config.policy_hash,
+			killed.config.version);
+	else if (left == -EPROTO)
+		ox_info("removed what an oomx of ABI %u that was killed had left in force",
+			killed.config.abi);
 	if (pid <= 0 && !found)
 		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running, and none has left anything");
 	return OX_EXIT_OK;

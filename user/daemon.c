@@ -16,6 +16,7 @@
 #include "oom_group.h"
 #include "parse.h"
 #include "paths.h"
+#include "pinned.h"
 #include "restore.h"
 
 static pid_t read_pid(int fd)
@@ -105,7 +106,7 @@ int ox_daemon_undo(int *ret_found)
 	if (failed_groups)
 		ox_err("%u memory.oom.group could not be put back", failed_groups);
 	failed += failed_groups;
-	/* links pinned here detach their programs when they go */
+	ox_pinned_remove_others(0);
 	err = remove_tree(OX_PIN_DIR, 0, ret_found);
 	if (unlink(OX_SOCK) && errno != ENOENT)
 		err = ox_err_r(-errno, "cannot remove " OX_SOCK ": %m");

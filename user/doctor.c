@@ -17,6 +17,7 @@
 #include "cleanup.h"
 #include "daemon.h"
 #include "parse.h"
+#include "pinned.h"
 
 const char *ox_check_state_name(enum ox_check_state state)
 {
@@ -287,12 +288,17 @@ static void check_daemons(struct ox_checks *c)
 static void check_oomx(struct ox_checks *c)
 {
 	pid_t pid = ox_daemon_pid();
+	struct ox_pinned p;
 
 	if (pid < 0)
 		(void)ox_check_add(c, "oomx", OX_CHECK_WARN,
 				   "cannot tell whether it is running: %s", strerror(-pid));
 	else if (pid)
 		(void)ox_check_add(c, "oomx", OX_CHECK_OK, "running, process %d", pid);
+	else if (ox_pinned_find(&p) > 0)
+		ox_check_cure(ox_check_add(c, "oomx", OX_CHECK_WARN, "was killed; its policy %s is in "
+					   "force", p.config.policy),
+			      "'oomx run' takes over from it, 'oomx stop' removes it");
 	else
 		(void)ox_check_add(c, "oomx", OX_CHECK_OK, "not running");
 }

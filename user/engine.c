@@ -18,6 +18,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "paths.h"
+#include "pinned.h"
 
 /* What outlives a crash, or is looked at by other commands. */
 static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
@@ -163,8 +164,10 @@ static int share_maps(struct bpf_object *obj)
 		if (!err)
 			err = bpf_map__reuse_fd(map, fd);
 		if (err)
-			return ox_err_r(err, "cannot take over the map %s (%s): 'oomx stop' first",
-					shared_maps[i].name, strerror(-err));
+			return ox_err_r(err, "cannot take over the map %s (%s): the other oomx "
+					     "stays in force; 'oomx stop' ends it",
+					shared_maps[i].name, err == -EPROTO ? "another version's" :
+					strerror(-err));
 	}
 	return 0;
 }
@@ -197,6 +200,7 @@ int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *poli
 		   bool beside)
 {
 	struct ox_blob image = {};
+	__u32 highest;
 	int err;
 
 	*e = (struct ox_engine){ .hook = hook };
@@ -218,7 +222,9 @@ int ox_engine_load(struct ox_engine *e, __u32 hook, const struct ox_policy *poli
 		return err;
 	}
 	configure(e, policy, rss_mode);
-	e->config->generation = e->turn->owner + 1;
+	/* nobody's yet, be it in force, dormant, or left by one that died as it took over */
+	highest = ox_pinned_highest();
+	e->config->generation = (e->turn->owner > highest ? e->turn->owner : highest) + 1;
 	if (!beside)
 		ox_engine_take_turn(e);
 	return 0;
@@ -265,6 +271,7 @@ int ox_engine_try_attach(struct ox_engine *e, char *why, size_t size)
 				       strerror(-err)); /* cut is fine */
 			return err;
 		}
+		e->link_names[e->n_links] = bpf_program__name(prog);
 		e->links[e->n_links++] = link;
 	}
 	return 0;
@@ -294,6 +301,22 @@ static int pin_dir(void)
 	return 0;
 }
 
+/* A name that is in use comes to mean this map at once, and is never without one. */
+static int pin_map(int fd, const char *path)
+{
+	char unfinished[160];
+	int err;
+
+	(void)snprintf(unfinished, sizeof(unfinished), "%s_new", path); /* names are ours: fits */
+	(void)unlink(unfinished); /* of one that died here */
+	err = bpf_obj_pin(fd, unfinished);
+	if (!err && rename(unfinished, path)) {
+		err = -errno;
+		(void)unlink(unfinished); /* as said: for the next one to remove */
+	}
+	return err ? ox_err_r(err, "cannot pin %s: %s", path, strerror(-err)) : 0;
+}
+
 int ox_engine_pin(struct ox_engine *e)
 {
 	char path[128];
@@ -305,15 +328,22 @@ int ox_engine_pin(struct ox_engine *e)
 	e->pinned = true;
 	for (i = 0; i < N_PINNED; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, pinned_maps[i]); /* fits */
-		if (unlink(path) && errno != ENOENT)
-			return ox_err_r(-errno, "cannot replace %s: %m", path);
-		if (ox_engine_map(e, pinned_maps[i]) < 0)
-			continue;
-		err = bpf_obj_pin(ox_engine_map(e, pinned_maps[i]), path);
+		if (ox_engine_map(e, pinned_maps[i]) >= 0)
+			err = pin_map(ox_engine_map(e, pinned_maps[i]), path);
+		else if (unlink(path) && errno != ENOENT)
+			err = ox_err_r(-errno, "cannot remove %s: %m", path);
 		if (err)
-			return ox_err_r(err, "cannot pin %s: %s", path, strerror(-err));
+			return err;
 	}
 	return 0;
+}
+
+int ox_engine_stay(struct ox_engine *e)
+{
+	int err = ox_pinned_add(e);
+
+	e->stays = !err;
+	return err;
 }
 
 int ox_engine_pinned(const char *map)
@@ -375,18 +405,23 @@ int ox_engine_map(const struct ox_engine *e, const char *name)
 
 void ox_engine_done(struct ox_engine *e)
 {
+	bool pinned = e->pinned && !ox_engine_replaced(e);
 	char path[128];
 	unsigned int i;
 
+	if (e->stays)
+		ox_pinned_remove(e->config->generation);
+	if (pinned)
+		ox_pinned_remove_others(0); /* of one that died before it took over from us */
 	if (e->adopted)
 		(void)close(e->adopted);
 	while (e->n_links)
 		bpf_link__destroy(e->links[--e->n_links]);
-	for (i = 0; e->pinned && i < N_PINNED; i++) {
+	for (i = 0; pinned && i < N_PINNED; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, pinned_maps[i]); /* fits */
 		(void)unlink(path); /* gone is what we want */
 	}
-	if (e->pinned)
+	if (pinned)
 		(void)rmdir(OX_PIN_DIR); /* stays if somebody else keeps something there */
 	if (e->config)
 		(void)munmap(e->config, sizeof(*e->config));

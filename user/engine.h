@@ -18,6 +18,7 @@
 struct ox_engine {
 	struct bpf_object *obj;
 	struct bpf_link *links[OX_ENGINE_LINKS];
+	const char *link_names[OX_ENGINE_LINKS]; /* of their programs; the object's */
 	unsigned int n_links;
 	void *image; /* the linked object; libbpf reads it until it is loaded */
 	struct oomx_config *config; /* the kernel's own, mapped: writes take effect at once */
@@ -26,6 +27,7 @@ struct ox_engine {
 	__u32 hook;
 	int adopted; /* link of another oomx that this one's program took the place of; 0: none */
 	bool pinned;
+	bool stays; /* its links are pinned, too: pinned.h */
 };
 
 /*
@@ -54,8 +56,17 @@ int ox_engine_try_attach(struct ox_engine *e, char *why, size_t size);
 /* It is not attached by itself: the kernel module calls it once its struct_ops map is. */
 bool ox_engine_is_asked(const struct bpf_program *prog);
 
-/* Pins the maps below OX_PIN_DIR, for `oomx priority`, `status`, and `stop` after a crash. */
+/*
+ * Pins the maps below OX_PIN_DIR, for `oomx priority`, `status`, and `stop` after a crash, each in
+ * the place of another oomx's at one instant. Logs. 0 or -errno.
+ */
 int ox_engine_pin(struct ox_engine *e);
+
+/*
+ * Pins the links of all programs: from now on they, and what they enforce, stay when this process
+ * is killed. For hooks that need none to execute. Logs. 0 or -errno.
+ */
+int ox_engine_stay(struct ox_engine *e);
 
 /* What ox_selftest_scan() found. Before ox_engine_attach(). */
 void ox_engine_scan_hides(struct ox_engine *e, bool hides);
@@ -74,7 +85,10 @@ void ox_engine_disarm(struct ox_engine *e);
 /* fd of one of the object's maps, owned by the engine; -ENOENT. */
 int ox_engine_map(const struct ox_engine *e, const char *name);
 
-/* Detaches, unpins, frees. NULL-safe members: any state is fine, a second call too. */
+/*
+ * Detaches, unpins, frees. NULL-safe members: any state is fine, a second call too. Without the
+ * turn, the pins of maps are another oomx's to keep or take away.
+ */
 void ox_engine_done(struct ox_engine *e);
 
 /* Options for opening any of our objects from memory, with the verifier's log kept (bpflog.h). */

@@ -8,5 +8,6 @@
 #define OX_LOCK OX_RUN_DIR "/lock"	  /* locked by the one daemon for as long as it lives */
 #define OX_PRIORITY_LOCK OX_RUN_DIR "/priority.lock" /* see priority.h */
 #define OX_PIN_DIR "/sys/fs/bpf/oomx"	  /* maps and links that outlive it */
+#define OX_LINKS_DIR OX_PIN_DIR "/links" /* see pinned.h */
 
 #endif

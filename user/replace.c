@@ -70,14 +70,21 @@ static int end_other(pid_t pid)
 					 ox_err_r(-ETIMEDOUT, "process %d cannot be killed", pid);
 }
 
+static void take_turn(struct ox_engine *e)
+{
+	int i;
+
+	ox_engine_take_turn(e);
+	for (i = 0; ox_engine_others_busy(e) && i < OOM_MS; i++)
+		sleep_ms();
+}
+
 int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock)
 {
 	pid_t other = 0;
 	int i, err;
 
-	ox_engine_take_turn(e);
-	for (i = 0; ox_engine_others_busy(e) && i < OOM_MS; i++)
-		sleep_ms();
+	take_turn(e);
 	err = end_other(pid);
 	if (err)
 		return err;
@@ -90,4 +97,25 @@ int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock)
 	if (*ret_lock == -EBUSY)
 		return ox_err_r(-EBUSY, "another oomx has been started meanwhile (process %d)", other);
 	return *ret_lock < 0 ? *ret_lock : 0;
+}
+
+int ox_replace_find_killed(struct ox_pinned *ret)
+{
+	int found = ox_pinned_find(ret);
+
+	if (found == -EPROTO)
+		return ox_err_r(found, "an oomx that was killed left its policy in force, and has ABI "
+				       "%u, this one %u: it stays in force; 'oomx stop' removes it",
+				ret->config.abi, OOMX_ABI);
+	return found < 0 ? ox_err_r(found, "cannot look at what an oomx that was killed has left: %s",
+				    strerror(-found)) : found;
+}
+
+int ox_replace_killed(struct ox_engine *e)
+{
+	int err = ox_engine_pin(e); /* what can fail comes first */
+
+	if (!err)
+		take_turn(e);
+	return err;
 }

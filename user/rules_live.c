@@ -506,6 +506,18 @@ void ox_live_undo(struct ox_live *l)
 		ox_err("%u memory.oom.group could not be put back", failed);
 }
 
+void ox_live_forget(const struct ox_engine *e)
+{
+	/* a reading that no entry is of */
+	struct ox_live none = { .prio_map = ox_engine_map(e, "oomx_prio"), .load = ~0U,
+				.groups_map = ox_engine_map(e, "oomx_groups") };
+	unsigned int failed = ox_oom_group_restore(none.groups_map);
+
+	sweep(&none);
+	if (failed)
+		ox_err("%u memory.oom.group could not be put back", failed);
+}
+
 void ox_live_free(struct ox_live *l)
 {
 	if (!l)

@@ -44,6 +44,9 @@ size_t ox_live_count(const struct ox_live *l);
 /* Puts every memory.oom.group back: before the end, unless another oomx has taken over. */
 void ox_live_undo(struct ox_live *l);
 
+/* Takes back what rules of another oomx, that was taken over from, have set: for --no-rules. */
+void ox_live_forget(const struct ox_engine *e);
+
 /* NULL is fine. What is in the maps stays there. */
 void ox_live_free(struct ox_live *l);
 

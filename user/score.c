@@ -10,16 +10,16 @@
 #include "bpflog.h"
 #include "calibrate.h"
 #include "cleanup.h"
-#include "daemon.h"
 #include "engine.h"
 #include "log.h"
+#include "pinned.h"
 
 /* ---- the running oomx ----------------------------------------------------------------------- */
 
 /* Its configuration. False: none runs, or of another ABI. */
 static bool running_config(struct oomx_config *ret)
 {
-	_cleanup_close_ int fd = ox_daemon_pid() > 0 ? ox_engine_pinned("oomx_config") : -1;
+	_cleanup_close_ int fd = ox_pinned_or_running() ? ox_engine_pinned("oomx_config") : -1;
 	__u32 zero = 0;
 
 	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, ret) || ret->abi != OOMX_ABI)

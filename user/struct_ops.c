@@ -95,10 +95,12 @@ int ox_struct_ops_attach(struct ox_engine *e, bool beside)
 		return ox_err_r(-ENOTSUP, "no " TYPE " to attach");
 	link = bpf_map__attach_struct_ops(map);
 	err = link ? 0 : -errno;
-	if (link)
+	if (link) {
+		e->link_names[e->n_links] = TYPE;
 		e->links[e->n_links++] = link;
-	else if (err == -EBUSY && beside)
+	} else if (err == -EBUSY && beside) {
 		err = take_place(e, map) ? -EBUSY : 0;
+	}
 	if (err == -EBUSY)
 		return ox_err_r(err, "another program chooses through the kernel module already: "
 				     "'bpftool struct_ops' names it");

@@ -5,6 +5,7 @@
  *   offered  without the module, oomx says so and --hook struct_ops fails; with it, it is preferred
  *   choose   the scene: lp dies, by the kernel's own hand and once, and nobody else
  *   group    memory.oom.group: lp's whole group dies, and nobody else
+ *   pinned   the daemon is killed: the policy goes on deciding, the next oomx takes over from it
  *   slow     a policy that takes too long: the kernel's own victim, and an event that says so;
  *            eleven OOMs in a row, so only where it is asked for
  *
@@ -23,6 +24,7 @@
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
 #include "lib/module.h"
+#include "lib/pinned.h"
 #include "lib/scene.h"
 #include "lib/suite.h"
 
@@ -279,6 +281,10 @@ static void play_loaded(const struct suite_options *o)
 		play_choose(true, o);
 	if (part(o, "group"))
 		play_group(o);
+	if (part(o, "pinned") && memcg)
+		pinned_play(false, o);
+	if (part(o, "pinned") && global)
+		pinned_play(true, o);
 	if (o->only && part(o, "slow"))
 		play_slow();
 	module_unload();
@@ -295,7 +301,8 @@ int main(int argc, char **argv)
 		return suite_end();
 	if (part(&o, "offered"))
 		play_offered();
-	if (part(&o, "choose") || part(&o, "group") || part(&o, "slow"))
+	if (part(&o, "choose") || part(&o, "group") || part(&o, "pinned") ||
+	    part(&o, "slow"))
 		play_loaded(&o);
 	return suite_end();
 }

@@ -245,6 +245,11 @@ pid_t daemon_pid(void)
 	return d.pid;
 }
 
+bool daemon_said(const char *what)
+{
+	return strstr(errors, what);
+}
+
 const char *daemon_hook(void)
 {
 	return d.hook;

@@ -19,6 +19,7 @@ void daemon_replace(const char *const args[]);
 bool daemon_running(void);
 void daemon_require(void); /* fatal, with what it says, where it has ended by itself */
 pid_t daemon_pid(void);
+bool daemon_said(const char *what); /* on standard error, until now */
 const char *daemon_hook(void); /* as its "ready" line has it */
 
 /* SIGTERM; complains (suite_fail) unless it exits 0 and has printed nothing but events. */

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "lib/pinned.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/bpfcount.h"
+#include "lib/command.h"
+#include "lib/daemon.h"
+#include "lib/module.h"
+#include "lib/proc.h"
+#include "lib/ruled.h"
+#include "lib/scene.h"
+
+#define PIN_DIR "/sys/fs/bpf/oomx" /* user/paths.h */
+#define LINKS_DIR PIN_DIR "/links"
+#define NOT_RUNNING 7 /* user/exit.h */
+#define POLICY_REFUSED 5
+#define OTHER_ABI 99
+#define MIDWAY 6
+#define RULES "/tmp/oomx-pinned.yaml"
+
+static const char *const enforce[] = { "--enforce", "--hook", "struct_ops", "--policy", "priority",
+				       "--priority", SCENE_LP "=-100", NULL };
+
+static struct bpf_count bpf_before;
+
+static bool bpf_as_before(void *arg)
+{
+	struct bpf_count now;
+
+	(void)arg;
+	bpf_count(&now);
+	return bpf_count_equal(&bpf_before, &now);
+}
+
+static void expect_nothing_left(void)
+{
+	/* the kernel frees programs a little after it has detached them */
+	if (!suite_wait(bpf_as_before, NULL, SUITE_STEP_MS))
+		suite_fail("links, programs or maps are left");
+	if (!access(PIN_DIR, F_OK))
+		suite_fail(PIN_DIR " is left");
+}
+
+/* No daemon, and still: what oomx says of it. */
+static void expect_in_force(int64_t kills)
+{
+	static const char *const text[] = { "status", NULL };
+	const struct command_result *r = command_run_oomx(text);
+
+	if (r->exit != NOT_RUNNING || !strstr(r->out, "no oomx is running") ||
+	    !strstr(r->out, "its policy priority (") || !strstr(r->out, "in force, pinned") ||
+	    !strstr(r->out, "struct_ops, enforcing"))
+		suite_fail("expected status to say what is in force: %d, %s%s", r->exit, r->out,
+			   r->err);
+	if (daemon_status_flag("running") || !daemon_status_flag("pinned") ||
+	    !daemon_status_flag("enforce") || daemon_status_flag("degraded") ||
+	    daemon_status("counters.kills") != kills)
+		suite_fail("expected status --json to say the same, and %lld kills, not %lld",
+			   (long long)kills, (long long)daemon_status("counters.kills"));
+}
+
+static void expect_refused(const char *const args[], int status, const char *why)
+{
+	const struct command_result *r = command_run_oomx(args);
+
+	if (r->exit != status || !strstr(r->err, why))
+		suite_fail("expected oomx run to fail (%d, '%s'): %d, %s", status, why, r->exit,
+			   r->err);
+}
+
+/* One OOM: whoever is to die dies, alone, and the module was told by somebody, or by nobody. */
+static pid_t pinned_oom(struct scene *s, bool lp, bool chosen)
+{
+	struct module_counters before;
+	pid_t pid = 0;
+
+	module_counters(&before);
+	if (scene_play(s)) {
+		scene_expect_victim(s, lp ? s->lp : s->hp);
+		if (chosen)
+			module_expect_counted(&before, "chosen", 1);
+		else if (module_number("asked") != before.n[MODULE_ASKED])
+			suite_fail("expected nobody to be asked any more");
+		scene_expect_others_unchanged(s);
+		pid = worker_pid(lp ? s->lp : s->hp);
+	}
+	return pid;
+}
+
+static bool all_freed(void *arg)
+{
+	return !daemon_running() ||
+	       daemon_count(OOMX_REC_FREED) >= *(const unsigned int *)arg;
+}
+
+/* It is told once, by the daemon that runs now; and nothing else is. */
+static void expect_told_once(unsigned int type, const pid_t *pids, unsigned int n)
+{
+	unsigned int i;
+
+	if (!suite_wait(all_freed, &n, SUITE_STEP_MS))
+		suite_fail("expected %u \"freed\" events", n);
+	for (i = 0; i < n; i++)
+		if (!daemon_find(type, 0, pids[i]))
+			suite_fail("expected to be told of %d", pids[i]);
+	if (daemon_count(OOMX_REC_KILL) + daemon_count(OOMX_REC_KERNEL_KILL) != n)
+		suite_fail("expected %u kills to be told", n);
+	if (suite_run_failed())
+		daemon_complain_events();
+	daemon_clear();
+}
+
+/* An oomx that fails on its way leaves the old one in force. */
+static void play_refusals(void)
+{
+	const char *dir = getenv("OOMX_POLICIES");
+	static char bad[256];
+	static const char *const policy[] = { "run", "--enforce", "--policy", bad, NULL };
+	static const char *const cgroup[] = { "run", "--enforce", "--priority", "/not/there=1",
+					      NULL };
+
+	snprintf(bad, sizeof(bad), "%s/out_of_bounds.bpf.o", dir ?: "build/tests/policies");
+	expect_refused(policy, POLICY_REFUSED, "verifier");
+	expect_refused(cgroup, 1, "/not/there");
+}
+
+/* Killed; the next one, of another policy and without its priorities named, takes over. */
+static void pinned_adopted(struct scene *s)
+{
+	static char lowest[256];
+	static const char *const next[] = { "--enforce", "--hook", "struct_ops", "--policy", lowest,
+					    NULL };
+	const char *dir = getenv("OOMX_POLICIES");
+	pid_t killed[2];
+
+	snprintf(lowest, sizeof(lowest), "%s/lowest.bpf.o", dir ?: "build/tests/policies");
+	daemon_start(enforce);
+	daemon_kill();
+	expect_in_force(0);
+	killed[0] = pinned_oom(s, true, true);
+	scene_clear(s);
+	expect_in_force(1);
+	play_refusals();
+	expect_in_force(1);
+	killed[1] = pinned_oom(s, true, true);
+	scene_clear(s);
+	expect_in_force(2);
+	daemon_start(next);
+	expect_told_once(OOMX_REC_KILL, killed, 2);
+	if (!daemon_said("killed, whose policy priority (") || !daemon_said("hook struct_ops, enforcing"))
+		suite_fail("expected oomx to say from whom it took over");
+	killed[0] = pinned_oom(s, true, true);
+	expect_told_once(OOMX_REC_KILL, killed, 1);
+	scene_clear(s);
+	if (daemon_status("pid") != daemon_pid() || daemon_status("counters.kills") != 1 ||
+	    !daemon_status_flag("pinned"))
+		suite_fail("expected status to tell of the new one");
+	daemon_stop();
+	expect_nothing_left();
+}
+
+/* What counts is what is asked for now: here, to watch. */
+static void pinned_observed(struct scene *s)
+{
+	static const char *const observe[] = { "--policy", "priority", NULL };
+	pid_t killed;
+
+	daemon_start(enforce);
+	daemon_kill();
+	daemon_start(observe);
+	if (!daemon_said("hook observe, watching only"))
+		suite_fail("expected oomx to say that nothing is enforced any more");
+	if (!access(LINKS_DIR, F_OK))
+		suite_fail(LINKS_DIR " is left");
+	killed = pinned_oom(s, false, false);
+	expect_told_once(OOMX_REC_KERNEL_KILL, &killed, 1);
+	scene_clear(s);
+	daemon_stop();
+	expect_nothing_left();
+}
+
+/* So do rules, but not for one that is to have none. */
+static void pinned_ruled(struct scene *s)
+{
+	static const char *const ruled[] = { "--enforce", "--rules", RULES, NULL };
+	static const char *const unruled[] = { "--enforce", "--no-rules", NULL };
+	pid_t killed[2];
+
+	ruled_write(RULES, "rules:\n- name: batch\n  match: {cgroup: " SCENE_LP "}\n"
+			   "  priority: -100\n");
+	daemon_start(ruled);
+	daemon_kill();
+	killed[0] = pinned_oom(s, true, true);
+	scene_clear(s);
+	daemon_start(unruled);
+	killed[1] = pinned_oom(s, false, true);
+	expect_told_once(OOMX_REC_KILL, killed, 2);
+	scene_clear(s);
+	daemon_stop();
+	expect_nothing_left();
+}
+
+static bool is_dead(void *pid)
+{
+	return !proc_lives(*(pid_t *)pid);
+}
+
+/* Killed at any instant of its taking over: one of the two is in force. */
+static void pinned_killed_midway(struct scene *s)
+{
+	const char *argv[] = { command_oomx(), "run", "--quiet", "--enforce", NULL };
+	static const char *const stop[] = { "stop", NULL };
+	uint64_t start_ns = suite_now_ns();
+	long start_ms;
+	unsigned int i;
+	int out, err;
+	pid_t pid;
+
+	daemon_start(enforce);
+	start_ms = (long)((suite_now_ns() - start_ns) / 1000000);
+	daemon_kill();
+	for (i = 0; i < MIDWAY; i++) {
+		if (command_spawn(argv, 0, &pid, &out, &err))
+			suite_fatal("cannot start oomx");
+		suite_sleep((unsigned int)suite_random(start_ms / 2, start_ms * 5 / 4));
+		kill(pid, SIGKILL);
+		if (!suite_wait(is_dead, &pid, SUITE_STEP_MS))
+			suite_fatal("oomx survives SIGKILL");
+		close(out);
+		close(err);
+		if (daemon_status_flag("running") || !daemon_status_flag("pinned") ||
+		    !daemon_status_flag("enforce"))
+			suite_fail("killed as it took over, no policy is left in force");
+	}
+	pinned_oom(s, true, true);
+	scene_clear(s);
+	if (command_run_oomx(stop)->exit)
+		suite_fail("oomx stop fails");
+	expect_nothing_left();
+}
+
+/* One of another version stays, untouched, until it is stopped. */
+static void pinned_other_abi(struct scene *s)
+{
+	static const char *const run[] = { "run", NULL }, *const stop[] = { "stop", NULL };
+	static const char *const status[] = { "status", NULL };
+	const struct command_result *r;
+	static struct oomx_config config;
+	const __u32 zero = 0;
+	int fd;
+
+	daemon_start(enforce);
+	daemon_kill();
+	fd = bpf_obj_get(PIN_DIR "/oomx_config");
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, &config))
+		suite_fatal(PIN_DIR "/oomx_config cannot be read");
+	config.abi = OTHER_ABI;
+	if (bpf_map_update_elem(fd, &zero, &config, BPF_ANY))
+		suite_fatal(PIN_DIR "/oomx_config cannot be written");
+	close(fd);
+	expect_refused(run, 1, "stays in force; 'oomx stop' removes it");
+	r = command_run_oomx(status);
+	if (r->exit != NOT_RUNNING || !strstr(r->err, "has ABI 99"))
+		suite_fail("expected status to tell of the other ABI: %d, %s", r->exit, r->err);
+	pinned_oom(s, true, true);
+	scene_clear(s);
+	r = command_run_oomx(stop);
+	if (r->exit || !strstr(r->err, "removed what an oomx of ABI 99"))
+		suite_fail("expected oomx stop to say what it removes: %d, %s", r->exit, r->err);
+	expect_nothing_left();
+}
+
+static void pinned_stopped(void)
+{
+	static const char *const stop[] = { "stop", NULL };
+	const struct command_result *r;
+
+	daemon_start(enforce);
+	daemon_kill();
+	r = command_run_oomx(stop);
+	if (r->exit || !strstr(r->err, "removed the policy priority ("))
+		suite_fail("expected oomx stop to say what it removes: %d, %s", r->exit, r->err);
+	expect_nothing_left();
+}
+
+void pinned_play(bool global, const struct suite_options *o)
+{
+	const char *what = global ? "pinned global" : "pinned memcg";
+	static struct scene s;
+	unsigned int i;
+
+	scene_open(&s, global, o->triggers);
+	for (i = 1; i <= o->runs; i++) {
+		suite_run_begin(what, i);
+		bpf_count(&bpf_before);
+		pinned_adopted(&s);
+		pinned_observed(&s);
+		pinned_ruled(&s);
+		pinned_killed_midway(&s);
+		pinned_other_abi(&s);
+		pinned_stopped();
+		suite_run_end();
+	}
+	scene_close(&s);
+	suite_times(what);
+}
