@@ -66,6 +66,7 @@ static void read_exe(int dir, struct ox_process *p)
 	static const char gone[] = " (deleted)";
 	ssize_t n = readlinkat(dir, "exe", p->exe, sizeof(p->exe) - 1);
 
+	p->exe_hidden = n < 0 && errno == EACCES;
 	p->exe[n > 0 ? n : 0] = '\0';
 	n -= sizeof(gone) - 1;
 	if (n > 0 && !strcmp(p->exe + n, gone))

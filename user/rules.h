@@ -21,6 +21,7 @@
 
 #define OX_RULES_DIR "/etc/oomx"
 #define OX_RULES_MAX 1000 /* in all files together; fits OOMX_RULE_MASK */
+#define OX_RULES_SHIPPED "shipped-" /* how the names of the rules begin that come with oomx */
 
 /* ox_rule.gives */
 #define OX_GIVES_PRIORITY (1U << 0)
@@ -86,6 +87,8 @@ struct ox_rules {
 	size_t n_files;
 	bool process; /* some rule is about processes */
 	bool state; /* a rule asks about containers: ox_identity_resolve() is needed */
+	bool unprotected; /* a file switches the rules off that come with oomx */
+	size_t n_own; /* so many are the operator's; those that come with oomx follow them */
 	__u64 hash; /* of all that was read: the same files give the same */
 };
 
@@ -99,6 +102,18 @@ int ox_rules_load(const char *path, struct ox_rules **ret, struct ox_located *er
 /* The same for several files, in this order. */
 int ox_rules_load_files(const char *const files[], size_t n, struct ox_rules **ret,
 			struct ox_located *errors);
+
+/* The file of the rules that come with oomx, as `make install` puts it; it need not be there. */
+const char *ox_rules_shipped(void);
+
+/*
+ * What is in force if oomx is given these names: one file or directory, several files, or (n is 0)
+ * OX_RULES_DIR, which need not be there. Then the rules of `shipped`, unless one of them switches
+ * those off or there is no such file. Returns as ox_rules_load(); -ENOENT: nothing was found in the
+ * one directory that was named, or anywhere.
+ */
+int ox_rules_load_all(const char *const names[], size_t n, const char *shipped,
+		      struct ox_rules **ret, struct ox_located *errors);
 
 /* Bytes in place of a file; `file` is what errors call them. */
 int ox_rules_parse(const char *file, const char *bytes, size_t size, struct ox_rules **ret,

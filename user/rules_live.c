@@ -24,11 +24,11 @@
 #include "priority.h"
 #include "procs_live.h"
 #include "rules_decide.h"
+#include "rules_watch.h"
 
 #define SETTLE_NS 100000000ULL /* a file that was just written is read after this */
 #define LATE_MAX 4096	       /* containers that are asked about again */
 #define KEEP_LOADS 4	       /* readings of the rules whose names are kept, for old events */
-#define FILE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 
 /* A container's runtime writes down what it is a little later than its cgroup is made. */
 static const __u64 late_ns[] = { 10000000,  20000000,  50000000,   100000000,
@@ -284,67 +284,18 @@ void ox_live_told(void *ctx, __u64 id, const char *path, bool gone)
 		(void)apply_all(l); /* said what failed; the next one may do */
 	else if (gone)
 		forget(l, id);
-	else if (l->rules->n)
+	else
 		apply(l, path, id, 0);
 	set_timer(l);
 }
 
 /* ---- files that change ---------------------------------------------------------------------- */
 
-/* The directories in which something may change: again and again, since one may be new. */
-static void watch_files(struct ox_live *l)
-{
-	const char *path = l->path ? l->path : OX_RULES_DIR, *slash = strrchr(path, '/');
-	char dir[PATH_MAX];
-
-	/* a file is watched by its directory: editors put a new one in its place */
-	if (inotify_add_watch(l->inotify, path, FILE_EVENTS | IN_ONLYDIR) >= 0) {
-		if (snprintf(dir, sizeof(dir), "%s/oomx.d", path) < (int)sizeof(dir))
-			(void)inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR);
-		return; /* no oomx.d is fine: its creation is seen */
-	}
-	if (errno == ENOENT && !l->path)
-		return;
-	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + (slash == path)) : 1,
-		     slash ? path : ".") >= (int)sizeof(dir) ||
-	    inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR) < 0)
-		ox_warn("changes of %s are not seen (%m): reload with SIGHUP, ignoring", path);
-}
-
-/* Not files that are being written, which are closed later, nor other people's files. */
-static bool is_ours(const struct ox_live *l, const struct inotify_event *ev)
-{
-	const char *base = l->path ? strrchr(l->path, '/') + 1 : "", *end;
-
-	if (!ev->len || (ev->mask & IN_ISDIR))
-		return true; /* a queue that ran over, or oomx.d */
-	if (ev->mask & IN_CREATE)
-		return false;
-	end = strrchr(ev->name, '.');
-	return !strcmp(ev->name, base) || (end && !strcmp(end, ".yaml")) ||
-	       !strncmp(ev->name, "..", 2); /* Kubernetes turns "..data" to where the files are */
-}
-
-static bool files_changed(struct ox_live *l)
-{
-	_Alignas(struct inotify_event) char buf[4096];
-	const struct inotify_event *ev;
-	bool changed = false;
-	ssize_t n, at;
-
-	while ((n = read(l->inotify, buf, sizeof(buf))) > 0) {
-		for (at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
-			ev = (const void *)(buf + at);
-			changed |= is_ours(l, ev);
-		}
-	}
-	return changed;
-}
-
 static int load(struct ox_live *l, struct ox_rules **ret)
 {
 	struct ox_located errors = {};
-	int err = ox_rules_load(l->path ? l->path : OX_RULES_DIR, ret, &errors);
+	const char *path = l->path;
+	int err = ox_rules_load_all(&path, !!path, ox_rules_shipped(), ret, &errors);
 
 	if (err == -ENOENT && l->path)
 		return ox_err_r(-ENXIO, "rules: %s has neither oomx.yaml nor oomx.d", l->path);
@@ -359,7 +310,7 @@ static void reload(struct ox_live *l, bool asked)
 	struct ox_rules *rules = NULL, *old;
 	int err = load(l, &rules);
 
-	watch_files(l);
+	ox_rules_watch(l->inotify, l->path);
 	l->config->rules_bad = err != 0 && !(err == -ENOENT && !l->rules->n);
 	if (err) {
 		if (l->config->rules_bad)
@@ -373,23 +324,12 @@ static void reload(struct ox_live *l, bool asked)
 	old = l->rules;
 	l->rules = rules;
 	if (!apply_all(l))
-		ox_info("%zu rules from %zu files are in force", rules->n, rules->n_files);
+		ox_info("%zu rules from %zu files are in force, of which %zu came with oomx",
+			rules->n, rules->n_files, rules->n - rules->n_own);
 	ox_rules_free(old); /* now nobody goes by them any more */
 }
 
 /* ---- outside -------------------------------------------------------------------------------- */
-
-/* Links are followed anew each time: they may be what is changed. NULL: errno says why. */
-static char *absolute(const char *path)
-{
-	char cwd[PATH_MAX], *ret = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	if (getcwd(cwd, sizeof(cwd)) && asprintf(&ret, "%s/%s", cwd, path) < 0)
-		ret = NULL;
-	return ret;
-}
 
 int ox_live_new(const char *path, struct ox_live **ret)
 {
@@ -401,7 +341,7 @@ int ox_live_new(const char *path, struct ox_live **ret)
 	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	l->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	l->path = path ? absolute(path) : NULL;
+	l->path = path ? ox_rules_absolute(path) : NULL;
 	if (l->timer < 0 || l->inotify < 0 || l->epoll < 0)
 		err = ox_err_r(-errno, "rules: no event loop: %m");
 	else if (path && (!l->path || access(l->path, F_OK)))
@@ -431,7 +371,7 @@ int ox_live_start(struct ox_live *l, struct ox_engine *e)
 	l->names_map = ox_engine_map(e, "oomx_rules");
 	l->groups_map = ox_engine_map(e, "oomx_groups");
 	l->load = last_load(l->names_map);
-	watch_files(l);
+	ox_rules_watch(l->inotify, l->path);
 	return apply_all(l);
 }
 
@@ -473,7 +413,7 @@ void ox_live_work(struct ox_live *l)
 		if (ev[i].data.fd == l->timer) {
 			on_timer(l);
 		} else if (ev[i].data.fd == l->inotify) {
-			if (!files_changed(l) || l->settle_ns)
+			if (!ox_rules_changed(l->inotify, l->path) || l->settle_ns)
 				continue;
 			l->settle_ns = now_ns() + SETTLE_NS;
 			set_timer(l);
