@@ -26,7 +26,7 @@ endif
 
 HOOKS := observe nominate struct_ops
 POLICIES := kernel priority
-PROBES := calibrate score selftest cgroups procs
+PROBES := calibrate score selftest cgroups procs shields
 BPF_OBJS := $(HOOKS:%=$(O)/bpf/hooks/%.bpf.o) $(POLICIES:%=$(O)/bpf/policies/%.bpf.o) \
 	    $(PROBES:%=$(O)/bpf/probe/%.bpf.o)
 

@@ -235,6 +235,8 @@ static json_t *rule_json(const struct explain *e)
 			 text(r->name), "file", text(r->file), "line", (int)r->line, "cgroup",
 			 text(e->decision.from), "kill",
 			 text(!(r->gives & OX_GIVES_KILL) ? NULL : r->group ? "group" : "task"),
+			 "unshield", r->gives & OX_GIVES_UNSHIELD ? json_integer(r->unshield) :
+								    json_null(),
 			 "tests", tests_json(r, &s));
 }
 

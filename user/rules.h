@@ -31,6 +31,7 @@
 #define OX_GIVES_NEVER (1U << 4)
 #define OX_GIVES_KILL (1U << 5)
 #define OX_GIVES_BAND (1U << 6)
+#define OX_GIVES_UNSHIELD (1U << 7)
 
 /* What rules are about: a cgroup, or a process in it. */
 struct ox_subject {
@@ -73,6 +74,7 @@ struct ox_rule {
 	__u32 class;
 	__s32 weight; /* prefer, or less than 0: avoid */
 	__s32 band[2]; /* lowest and highest priority that a container may ask for */
+	__s32 unshield; /* oom_score_adj of those that have -1000 */
 	bool group;   /* kill: group; else, if it gives that, task */
 	bool process; /* it is about processes: cgroups never match */
 	bool by_name; /* ... and tells them only by names that they choose themselves */
@@ -86,6 +88,7 @@ struct ox_rules {
 	size_t n;
 	size_t n_files;
 	bool process; /* some rule is about processes */
+	bool unshield; /* some rule gives that */
 	bool state; /* a rule asks about containers: ox_identity_resolve() is needed */
 	bool unprotected; /* a file switches the rules off that come with oomx */
 	size_t n_own; /* so many are the operator's; those that come with oomx follow them */

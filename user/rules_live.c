@@ -146,6 +146,10 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 		number = ox_rules_match(l->rules, &who);
 		write_entry(l, &who, id, number);
 		late = !write_group(l, path, id, number);
+		/* those in it were told when nobody knew the container yet */
+		if (tries > 0 && number && l->procs &&
+		    (l->rules->rules[number - 1].gives & OX_GIVES_UNSHIELD))
+			ox_procs_look_again(l->procs);
 	}
 	if (late || known == -ENOENT || (known == -ENODATA && tries >= 0))
 		ask_later(l, id, tries < 0 ? 0 : tries);
@@ -212,7 +216,7 @@ static int apply_to_processes(struct ox_live *l)
 {
 	int err = 0;
 
-	if (l->rules->process && !l->procs) {
+	if ((l->rules->process || l->rules->unshield) && !l->procs) {
 		err = ox_procs_new(l->engine, &l->procs);
 		if (!err)
 			err = watch_fd(l, ox_procs_fd(l->procs));
@@ -441,7 +445,10 @@ size_t ox_live_count(const struct ox_live *l)
 void ox_live_undo(struct ox_live *l)
 {
 	unsigned int failed = l->config ? ox_oom_group_restore(l->groups_map) : 0;
+	unsigned int failed_shields = ox_procs_undo(l->procs);
 
+	if (failed_shields)
+		ox_err("%u oom_score_adj could not be set to -1000 again", failed_shields);
 	if (failed)
 		ox_err("%u memory.oom.group could not be put back", failed);
 }

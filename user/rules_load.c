@@ -155,6 +155,7 @@ static int finish(struct ox_rules *rules, int err, const struct ox_located *erro
 	}
 	for (i = 0; i < rules->n; i++) {
 		rules->process |= rules->rules[i].process;
+		rules->unshield |= rules->rules[i].gives & OX_GIVES_UNSHIELD;
 		rules->state |= rules->rules[i].gives & OX_GIVES_BAND;
 		for (j = 0; j < rules->rules[i].n_tests; j++)
 			rules->state |= rules->rules[i].tests[j].field->owner == OX_OWNER_CONTAINER;

@@ -11,10 +11,12 @@
 #include "rules.h"
 
 #define NAME_MAX_BYTES (OOMX_RULE_LEN - 1)
+#define UNSHIELD_MIN (-999) /* -1000 would be the shield itself */
+#define UNSHIELD_MAX 1000
 
 static const char *const top_words[] = { "version", "rules", "protections", NULL };
 static const char *const rule_words[] = { "name", "match", "priority", "class", "protect", "never",
-					  "prefer", "avoid", "kill", "band",
+					  "prefer", "avoid", "kill", "band", "unshield",
 					  NULL };
 
 struct ctx {
@@ -194,6 +196,9 @@ static int take_key(struct ctx *c, const struct ox_yaml *key, const struct ox_ya
 		take_kill(c, y);
 	} else if (!strcmp(key->text, "band")) {
 		take_band(c, y);
+	} else if (!strcmp(key->text, "unshield")) {
+		if (is_number(c, y, key->text, UNSHIELD_MIN, UNSHIELD_MAX, &r->unshield))
+			r->gives |= OX_GIVES_UNSHIELD;
 	} else {
 		unknown_key(c, key, "a rule", rule_words);
 	}
@@ -211,7 +216,7 @@ static void check_rule(struct ctx *c, const struct ox_yaml *y, unsigned int erro
 	if (c->errors->n != errors_before)
 		return; /* what is missing may be what was wrong */
 	if (!r->gives && !ox_yaml_get(y, "priority"))
-		wrong(c, y, "add priority, class, prefer, avoid, protect, never, kill or band",
+		wrong(c, y, "add priority, class, prefer, avoid, protect, never, kill, band or unshield",
 		      "the rule says nothing about what it matches");
 	if (r->process && (r->gives & (OX_GIVES_KILL | OX_GIVES_BAND)))
 		wrong(c, y, "make a rule for the cgroup",

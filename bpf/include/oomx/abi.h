@@ -300,6 +300,16 @@ struct oomx_group {
 	__u16 set;
 };
 
+/* ---- oom_score_adj -1000 that rules have rewritten: map "oomx_shields", process id -> ----------- */
+
+struct oomx_shield {
+	__u64 start_ns; /* CLOCK_BOOTTIME, of its first thread: another has another */
+	__s32 old_adj;	/* -1000 */
+	__s32 set_adj;
+	__u32 load; /* the reading of the rules that wants it */
+	__u32 _pad;
+};
+
 /* ---- cgroups that come and go: ring "oomx_cgroups" ------------------------------------------- */
 
 #define OOMX_CGROUP_MADE 1
