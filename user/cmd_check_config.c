@@ -10,6 +10,7 @@
 #include "cmd.h"
 #include "exit.h"
 #include "log.h"
+#include "protected.h"
 #include "rules.h"
 
 static const char usage[] =
@@ -23,11 +24,22 @@ static const char usage[] =
 	"  -j, --json  as JSON\n"
 	"  -h, --help  print this\n";
 
+/* On this machine, as it is now; null where that could not be told. */
+static json_t *protected_json(const struct ox_rules *rules)
+{
+	struct ox_protected p;
+
+	return rules && !ox_protected_measure(rules, &p) ? ox_protected_json(&p, rules) :
+							   json_null();
+}
+
 static int print_json(const struct ox_rules *rules, const struct ox_located *errors)
 {
 	json_t *o = json_pack("{sb si si si so so}", "valid", !errors->n, "files",
 			      rules ? (int)rules->n_files : 0, "rules", rules ? (int)rules->n : 0,
-			      "errors", ox_located_json(errors));
+			      "shipped", rules ? (int)(rules->n - rules->n_own) : 0,
+			      "protected", protected_json(rules), "errors",
+			      ox_located_json(errors));
 	int err = o ? json_dumpf(o, stdout, JSON_COMPACT) : -1;
 
 	json_decref(o);
@@ -38,10 +50,14 @@ static int print_json(const struct ox_rules *rules, const struct ox_located *err
 
 static int print_text(const struct ox_rules *rules, const struct ox_located *errors)
 {
+	struct ox_protected p;
+
 	if (errors->n) {
 		ox_located_log(errors);
 		return OX_EXIT_BAD_RULES;
 	}
+	if (rules && !ox_protected_measure(rules, &p))
+		ox_protected_warn(&p, rules);
 	if (rules)
 		printf("%zu rule%s in %zu file%s: no mistakes\n", rules->n, rules->n == 1 ? "" : "s",
 		       rules->n_files, rules->n_files == 1 ? "" : "s");

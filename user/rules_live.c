@@ -23,6 +23,7 @@
 #include "oom_group.h"
 #include "priority.h"
 #include "procs_live.h"
+#include "protected.h"
 #include "rules_decide.h"
 #include "rules_watch.h"
 
@@ -309,6 +310,21 @@ static int load(struct ox_live *l, struct ox_rules **ret)
 	return err == -EINVAL ? -EILSEQ : err;
 }
 
+/* Once for each reading of the rules: a cgroup's or process's share changes all the time. */
+static void tell_protected(struct ox_live *l)
+{
+	struct ox_protected p;
+	int err = ox_protected_measure(l->rules, &p);
+
+	if (err)
+		ox_warn("cannot tell how much memory the rules protect (%s), ignoring",
+			strerror(-err));
+	l->config->protected_percent =
+		!err && ox_protected_is_most(&p) ? ox_protected_percent(&p) : 0;
+	if (!err)
+		ox_protected_warn(&p, l->rules);
+}
+
 static void reload(struct ox_live *l, bool asked)
 {
 	struct ox_rules *rules = NULL, *old;
@@ -331,6 +347,7 @@ static void reload(struct ox_live *l, bool asked)
 		ox_info("%zu rules from %zu files are in force, of which %zu came with oomx",
 			rules->n, rules->n_files, rules->n - rules->n_own);
 	ox_rules_free(old); /* now nobody goes by them any more */
+	tell_protected(l);
 }
 
 /* ---- outside -------------------------------------------------------------------------------- */
@@ -376,7 +393,10 @@ int ox_live_start(struct ox_live *l, struct ox_engine *e)
 	l->groups_map = ox_engine_map(e, "oomx_groups");
 	l->load = last_load(l->names_map);
 	ox_rules_watch(l->inotify, l->path);
-	return apply_all(l);
+	err = apply_all(l);
+	if (!err)
+		tell_protected(l);
+	return err;
 }
 
 int ox_live_fd(const struct ox_live *l)

@@ -212,6 +212,9 @@ struct oomx_config {
 	__u64 rank_ns; /* longest time that a choice may take; one that took longer is not used */
 	__u32 n_rules;	 /* in force */
 	__u32 rules_bad; /* the files have been changed since, and have mistakes */
+	/* of the memory that a kill could free, where rules protect most; 0: they do not */
+	__u32 protected_percent;
+	__u32 _pad3;
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
