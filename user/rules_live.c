@@ -21,6 +21,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "oom_group.h"
+#include "preference.h"
 #include "priority.h"
 #include "procs_live.h"
 #include "protected.h"
@@ -35,6 +36,10 @@
 static const __u64 late_ns[] = { 10000000,  20000000,  50000000,   100000000,
 				 300000000, 600000000, 1000000000, 3000000000 };
 #define LATE_TRIES ((int)(sizeof(late_ns) / sizeof(late_ns[0])))
+/* systemd writes a unit's attributes right after it has made its cgroup: 180 ms are plenty. */
+#define PREFERENCE_TRIES 4
+/* In place of a rule's number, behind those of all rules. */
+#define PREFERENCE_RULE(p) (OOMX_RULE_MASK - OX_PREFERENCES + 1 + (p))
 
 struct late {
 	__u64 id;
@@ -91,6 +96,26 @@ static void ask_later(struct ox_live *l, __u64 id, int tries)
 		(struct late){ .id = id, .due_ns = now_ns() + late_ns[tries], .tries = tries + 1 };
 }
 
+/* What is said of it where no rule is about it, nor about a cgroup above: rules go first. */
+static enum ox_preference preference(const struct ox_live *l, const struct ox_identity *who,
+				     __u64 id)
+{
+	ox_identify_fn identify = l->rules->state ? ox_identify_fully : ox_identify_by_path;
+	enum ox_preference p = ox_preference_read(id, who);
+	struct ox_decision d;
+
+	if (p && (ox_rules_decide(l->rules, who->cgroup, identify, NULL, &d) || d.rule))
+		return OX_PREFERENCE_NONE;
+	return p;
+}
+
+static const char *entry_name(const struct ox_live *l, size_t number)
+{
+	return number > l->rules->n ? ox_preference_name(number - PREFERENCE_RULE(0)) :
+				      l->rules->rules[number - 1].name;
+}
+
+/* `number`: of a rule, or PREFERENCE_RULE(); 0: none */
 static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 id, size_t number)
 {
 	_cleanup_close_ int lock = ox_priority_lock();
@@ -105,11 +130,16 @@ static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 
 			(void)bpf_map_delete_elem(l->prio_map, &id); /* gone is what we want */
 		return;
 	}
-	p = ox_rule_prio(&l->rules->rules[number - 1], l->load << OOMX_RULE_SHIFT | number, who);
+	if (number > l->rules->n)
+		p = ox_preference_prio(number - PREFERENCE_RULE(0),
+				       l->load << OOMX_RULE_SHIFT | number);
+	else
+		p = ox_rule_prio(&l->rules->rules[number - 1],
+				 l->load << OOMX_RULE_SHIFT | number, who);
 	err = ox_priority_put(l->prio_map, id, &p);
 	if (err && !l->full)
-		ox_err("the rule '%s' is not in force for %s%s: %s",
-		       l->rules->rules[number - 1].name, who->cgroup,
+		ox_err("the rule '%s' is not in force for %s%s: %s", entry_name(l, number),
+		       who->cgroup,
 		       err == -E2BIG ? " and others" : "",
 		       err == -E2BIG ? "too many cgroups have one of their own" : strerror(-err));
 	l->full = err;
@@ -137,6 +167,7 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 {
 	struct ox_identity who = {};
 	int err = ox_identity_from_path(path, &who), known;
+	enum ox_preference wish = OX_PREFERENCE_NONE;
 	size_t number;
 	bool late = false;
 
@@ -145,8 +176,11 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 		ox_err("no memory to look at %s: it has what its parent has, ignoring", path);
 	} else {
 		number = ox_rules_match(l->rules, &who);
-		write_entry(l, &who, id, number);
-		late = !write_group(l, path, id, number);
+		if (!number)
+			wish = preference(l, &who, id);
+		write_entry(l, &who, id, wish ? PREFERENCE_RULE(wish) : number);
+		late = !number && !wish && who.unit && tries >= 0 && tries < PREFERENCE_TRIES;
+		late |= !write_group(l, path, id, number);
 		/* those in it were told when nobody knew the container yet */
 		if (tries > 0 && number && l->procs &&
 		    (l->rules->rules[number - 1].gives & OX_GIVES_UNSHIELD))
@@ -182,10 +216,19 @@ static void sweep(struct ox_live *l)
 	}
 }
 
+static int write_name(struct ox_live *l, size_t number)
+{
+	__u32 key = l->load << OOMX_RULE_SHIFT | (__u32)number;
+	const char *text = entry_name(l, number);
+	struct oomx_rule name = {};
+
+	memcpy(name.name, text, strlen(text));
+	return bpf_map_update_elem(l->names_map, &key, &name, BPF_ANY);
+}
+
 /* Names first: a number in an event must never be without one. */
 static int write_names(struct ox_live *l)
 {
-	struct oomx_rule name;
 	__u32 key, next;
 	size_t i;
 	bool more = !bpf_map_get_next_key(l->names_map, NULL, &next);
@@ -197,12 +240,10 @@ static int write_names(struct ox_live *l)
 		if ((key >> OOMX_RULE_SHIFT) + KEEP_LOADS < l->load)
 			(void)bpf_map_delete_elem(l->names_map, &key);
 	}
-	for (i = 0; i < l->rules->n && !err; i++) {
-		memset(&name, 0, sizeof(name));
-		memcpy(name.name, l->rules->rules[i].name, strlen(l->rules->rules[i].name));
-		key = l->load << OOMX_RULE_SHIFT | (__u32)(i + 1);
-		err = bpf_map_update_elem(l->names_map, &key, &name, BPF_ANY);
-	}
+	for (i = 0; i < l->rules->n && !err; i++)
+		err = write_name(l, i + 1);
+	for (i = OX_PREFERENCE_AVOID; i < OX_PREFERENCES && !err; i++)
+		err = write_name(l, PREFERENCE_RULE(i));
 	return err;
 }
 
@@ -237,7 +278,7 @@ static int apply_all(struct ox_live *l)
 	l->n_late = 0;
 	l->full = false;
 	err = write_names(l);
-	if (!err && l->rules->n)
+	if (!err) /* also without rules: systemd's preferences count */
 		err = ox_cgroup_walk(visit, l);
 	if (err)
 		return ox_err_r(err, "cannot put the rules in force everywhere: %s",
