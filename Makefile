@@ -26,7 +26,7 @@ endif
 
 HOOKS := observe nominate struct_ops
 POLICIES := kernel priority
-PROBES := calibrate score selftest cgroups procs
+PROBES := calibrate score selftest cgroups procs shields
 BPF_OBJS := $(HOOKS:%=$(O)/bpf/hooks/%.bpf.o) $(POLICIES:%=$(O)/bpf/policies/%.bpf.o) \
 	    $(PROBES:%=$(O)/bpf/probe/%.bpf.o)
 
@@ -44,6 +44,7 @@ WARN := -Wall -Wextra -Werror -Wformat=2 -Wtype-limits -Wstrict-prototypes -Wno-
 CFLAGS ?= -O2 -g
 OX_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -DOX_VERSION='"$(VERSION)"' -Ibpf/include -Iuser \
 	     $(LIBS_CFLAGS)
+SHARE := $(PREFIX)/share/oomx
 # -Wno-unused-function: headers hold sub-programs that not every object calls
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
 	      -Wtype-limits -Wno-unused-parameter -Wno-unused-function -Ivmlinux -Ibpf/include -Ikmod \
@@ -103,6 +104,14 @@ $(O)/%.o: %.c Makefile $(O)/config.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OX_CFLAGS) -MMD -MP -c $< -o $@
 
+# What knows where things are installed is made anew when that has changed.
+.PHONY: prefix-of
+$(O)/prefix: prefix-of
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
+$(O)/user/rules_load.o $(O)/san/user/rules_load.o: $(O)/prefix
+$(O)/user/rules_load.o $(O)/san/user/rules_load.o: OX_CFLAGS += -DOX_SHARE_DIR='"$(SHARE)"'
+
 $(O)/tests/suites/%.o: tests/suites/%.c Makefile $(O)/config.mk
 	$(call msg,CC,$@)
 	@mkdir -p $(@D)
@@ -134,13 +143,19 @@ $(O)/tests/unit/%: $(O)/san/tests/unit/%.o $(O)/san/liboomx.a
 $(O)/tests/suite_%: $(O)/tests/suites/suite_%.o $(SUITE_LIB) $(O)/liboomx.a
 	$(call msg,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lpthread -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lpthread -lm -o $@
 
 # A suite of several files has them in a directory of its name.
+$(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
 
 .PHONY: tests
-tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF)
+tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml
+
+# The suites have nothing but the build's directory.
+$(O)/tests/protections.yaml: share/protections.yaml
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 unit-programs: $(UNIT:%=$(O)/tests/unit/%)
 
@@ -180,6 +195,7 @@ lint:
 
 install: all
 	install -D -m 0755 $(O)/oomx $(DESTDIR)$(PREFIX)/sbin/oomx
+	install -D -m 0644 share/protections.yaml $(DESTDIR)$(SHARE)/protections.yaml
 	install -D -m 0644 man/oomx.8 $(DESTDIR)$(PREFIX)/share/man/man8/oomx.8
 	install -D -m 0644 man/oomx.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/oomx.yaml.5
 	for h in policy.h facts.h; do \

@@ -99,7 +99,8 @@ static void find_process_rule(struct explain *e)
 static int find_rule(struct explain *e)
 {
 	const char *path = e->rules_path ? e->rules_path : OX_RULES_DIR;
-	int err = ox_rules_load(path, &e->rules, &e->errors);
+	int err = ox_rules_load_all(&e->rules_path, !!e->rules_path, ox_rules_shipped(), &e->rules,
+				    &e->errors);
 
 	if (err == -ENOENT && e->rules_path)
 		return ox_err_r(-ENXIO, "explain: %s has neither oomx.yaml nor oomx.d", path);
@@ -230,10 +231,12 @@ static json_t *rule_json(const struct explain *e)
 	if (!e->decision.rule)
 		return json_null();
 	r = &e->rules->rules[e->decision.rule - 1];
-	return json_pack("{si so so si so so so}", "number", (int)e->decision.rule, "name",
+	return json_pack("{si so so si so so so so}", "number", (int)e->decision.rule, "name",
 			 text(r->name), "file", text(r->file), "line", (int)r->line, "cgroup",
 			 text(e->decision.from), "kill",
 			 text(!(r->gives & OX_GIVES_KILL) ? NULL : r->group ? "group" : "task"),
+			 "unshield", r->gives & OX_GIVES_UNSHIELD ? json_integer(r->unshield) :
+								    json_null(),
 			 "tests", tests_json(r, &s));
 }
 

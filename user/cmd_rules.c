@@ -378,11 +378,11 @@ static int load_rules(struct run *r, const struct ox_yaml *named)
 			     named->text) >= PATH_MAX)
 			return wrong(r, named, "shorten it", "the name is too long");
 		path = beside;
-	} else if (!path) {
-		path = named ? named->text : OX_RULES_DIR;
+	} else if (!path && named) {
+		path = named->text;
 	}
-	err = ox_rules_load(path, &r->rules, &r->errors);
-	return err == -ENOENT ? ox_located_add(&r->errors, path, 1, 1, "is the name right?",
+	err = ox_rules_load_all(&path, !!path, ox_rules_shipped(), &r->rules, &r->errors);
+	return err == -ENOENT ? ox_located_add(&r->errors, path ? path : OX_RULES_DIR, 1, 1, "is the name right?",
 					       "has neither oomx.yaml nor oomx.d") : err;
 }
 

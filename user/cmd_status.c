@@ -249,7 +249,7 @@ static int print_json(const struct status *s)
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
-	o = json_pack("{s:b, s:o, s:b, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o}",
+	o = json_pack("{s:b, s:o, s:b, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:o}",
 		      "running", s->pid > 0, "pid", number_or_null(s->pid, s->pid > 0), "pinned",
 		      s->pinned, "version", c->version, "hook",
 		      ox_hook_name(c->hook), "enforce", enforcing(s), "degraded", degraded(s),
@@ -258,7 +258,8 @@ static int print_json(const struct status *s)
 		      "policy", c->policy, "policy_hash", hash, "rss_mode",
 		      ox_rss_mode_name(c->rss_mode), "rules_generation",
 		      (int)c->rules_generation, "rules", (int)c->n_rules, "rules_bad",
-		      !!c->rules_bad, "responder_pid",
+		      !!c->rules_bad, "protected_percent",
+		      number_or_null(c->protected_percent, c->protected_percent), "responder_pid",
 		      number_or_null(c->responder_pid, c->responder_pid), "uptime_s",
 		      number_or_null(s->uptime_s, s->uptime_s >= 0), "counters",
 		      counters_json(&s->stats), "recursion_misses", misses_json(s));
@@ -311,6 +312,9 @@ static int print_text(const struct status *s)
 	printf("  rules     %u, generation %u\n%s\n", c->n_rules, c->rules_generation,
 	       c->rules_bad ? "  the rule files have mistakes: older rules are in force, see "
 			      "'oomx check-config'\n" : "");
+	if (c->protected_percent)
+		printf("  rules protect %u %% of the memory that a kill could free, as it was when they "
+		       "were read: see 'oomx check-config'\n", c->protected_percent);
 	printf("  %12" PRIu64 "  %s\n", (uint64_t)s->stats.ooms, counters[0].text);
 	for (i = 1; i < N_COUNTERS; i++)
 		print_counter(counter(&s->stats, i), counters[i].text, "");

@@ -18,6 +18,7 @@
 #include "paths.h"
 #include "pinned.h"
 #include "restore.h"
+#include "shields.h"
 
 static pid_t read_pid(int fd)
 {
@@ -96,8 +97,11 @@ int ox_daemon_undo(int *ret_found)
 {
 	_cleanup_close_ int raised = ox_engine_pinned("oomx_raised");
 	_cleanup_close_ int groups = ox_engine_pinned("oomx_groups");
+	_cleanup_close_ int shields = ox_engine_pinned("oomx_shields");
 	unsigned int failed = raised >= 0 ? ox_restore_all(raised) : 0;
 	unsigned int failed_groups = groups >= 0 ? ox_oom_group_restore(groups) : 0;
+	/* after those that were raised in an OOM, which have what a rule has written again now */
+	unsigned int failed_shields = shields >= 0 ? ox_shields_restore(shields, raised) : 0;
 	int err;
 
 	*ret_found = 0;
@@ -105,7 +109,9 @@ int ox_daemon_undo(int *ret_found)
 		ox_err("%u raised oom_score_adj could not be put back", failed);
 	if (failed_groups)
 		ox_err("%u memory.oom.group could not be put back", failed_groups);
-	failed += failed_groups;
+	if (failed_shields)
+		ox_err("%u oom_score_adj could not be set to -1000 again", failed_shields);
+	failed += failed_groups + failed_shields;
 	ox_pinned_remove_others(0);
 	err = remove_tree(OX_PIN_DIR, 0, ret_found);
 	if (unlink(OX_SOCK) && errno != ENOENT)

@@ -23,7 +23,7 @@
 /* What outlives a crash, or is looked at by other commands. */
 static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
 					   "oomx_raised", "oomx_turn",	"oomx_rules",
-					   "oomx_groups", "oomx_procs" };
+					   "oomx_groups", "oomx_procs", "oomx_shields" };
 /* What one oomx that takes over from another goes on using. */
 static const struct {
 	const char *name;
@@ -34,6 +34,7 @@ static const struct {
 	{ "oomx_turn", sizeof(struct oomx_turn) },
 	{ "oomx_rules", sizeof(struct oomx_rule) },
 	{ "oomx_groups", sizeof(struct oomx_group) },
+	{ "oomx_shields", sizeof(struct oomx_shield) },
 };
 
 #define N_PINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))

@@ -20,4 +20,5 @@ ox_obj_\name\()_end:
 	object selftest, probe/selftest.bpf.o
 	object cgroups, probe/cgroups.bpf.o
 	object procs, probe/procs.bpf.o
+	object shields, probe/shields.bpf.o
 	.section .note.GNU-stack,"",@progbits

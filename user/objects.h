@@ -15,6 +15,7 @@ OX_OBJECT(score);
 OX_OBJECT(selftest);
 OX_OBJECT(cgroups);
 OX_OBJECT(procs);
+OX_OBJECT(shields);
 
 /* An object file in memory. */
 struct ox_blob {

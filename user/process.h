@@ -11,8 +11,8 @@
 struct ox_process {
 	char comm[OOMX_COMM_LEN]; /* any program may give itself any name */
 	char exe[PATH_MAX];	  /* the file that runs, as seen from its own root; "": none */
+	bool exe_hidden;	  /* there may be one: seeing it takes CAP_SYS_PTRACE */
 	bool exe_foreign;	  /* ... which is not the machine's own of that name */
-	bool exe_hidden;	  /* it may not be read: others' takes CAP_SYS_PTRACE */
 	char cmdline[4096];	  /* arguments, a blank between them; cut. Its own word, too */
 	char uid[12];		  /* real, in digits */
 	char cgroup[PATH_MAX];	  /* v2 */

@@ -11,8 +11,9 @@
 #include "cleanup.h"
 #include "log.h"
 #include "rules_decide.h"
+#include "shields.h"
 
-#define LINKS 6
+#define LINKS 7
 
 struct ox_procs {
 	struct bpf_object *obj;
@@ -26,13 +27,20 @@ struct ox_procs {
 	const struct ox_rules *rules;
 	__u32 load;
 	bool full; /* told that there was no room in the map */
+	const struct ox_engine *engine;
+	struct ox_shields *shields; /* NULL: no rule has been about them yet */
 	bool told_hidden;
+	bool refused; /* told that one could not be rewritten */
 };
 
 /* ---- one process ----------------------------------------------------------------------------- */
 
-/* Its rule's number, *ret; 0: what its cgroup has. 0 or -errno */
-static int decide(struct ox_procs *p, const struct ox_process *proc, size_t *ret)
+/*
+ * Its own rule's number, *ret; 0: what its cgroup has. Of one that is shielded, in *ret_any, also
+ * its cgroup's. 0 or -errno
+ */
+static int decide(struct ox_procs *p, const struct ox_process *proc, bool shielded, size_t *ret,
+		  size_t *ret_any)
 {
 	ox_identify_fn identify = p->rules->state ? ox_identify_fully : ox_identify_by_path;
 	struct ox_identity id = {};
@@ -40,14 +48,15 @@ static int decide(struct ox_procs *p, const struct ox_process *proc, size_t *ret
 	struct ox_decision d;
 	int err;
 
-	*ret = 0;
-	if (!ox_rules_ask_about(p->rules, proc))
+	*ret = *ret_any = 0;
+	if (!shielded && !ox_rules_ask_about(p->rules, proc))
 		return 0; /* most end here, without a look at their cgroups */
 	err = ox_rules_decide(p->rules, proc->cgroup, identify, NULL, &d);
 	if (!err)
 		err = identify(NULL, proc->cgroup, &id);
 	if (!err)
 		*ret = ox_rules_match_process(p->rules, &s, d.rule);
+	*ret_any = *ret;
 	if (*ret == d.rule)
 		*ret = 0;
 	ox_identity_done(&id);
@@ -75,20 +84,44 @@ static void tell_hidden(struct ox_procs *p, __u32 pid)
 		"do not hold for them without CAP_SYS_PTRACE, ignoring", pid);
 }
 
+/* `number`: the rule that decides about it; 0: none */
+static void look_at_shield(struct ox_procs *p, const struct oomx_proc_rec *r, size_t number)
+{
+	const struct ox_rule *rule = number ? &p->rules->rules[number - 1] : NULL;
+	int err;
+
+	if (rule && (rule->gives & OX_GIVES_UNSHIELD))
+		err = ox_shields_take(p->shields, r->pid, r->start_ns, rule->unshield, p->load);
+	else
+		err = ox_shields_give_back(p->shields, r->pid);
+	if (!err || err == -ESRCH || err == -EBUSY || p->refused)
+		return;
+	p->refused = true; /* once for all of them */
+	ox_err("rule '%s': oom_score_adj of process %u cannot be %s: %s, and maybe that of others",
+	       rule ? rule->name : "(none)", r->pid, rule ? "rewritten" : "put back",
+	       err == -EACCES || err == -EPERM ?
+		       "it takes root's rights (CAP_DAC_OVERRIDE, CAP_SYS_RESOURCE)" :
+		       strerror(-err));
+}
+
 static void look_at(struct ox_procs *p, const struct oomx_proc_rec *r)
 {
 	struct oomx_proc entry = { .start_ns = r->start_ns };
+	bool shielded = p->shields && ox_shields_concern(p->shields, r->pid, r->start_ns);
 	struct ox_process proc;
 	__u32 pid = r->pid;
-	size_t number = 0;
-	int err = p->rules ? ox_process_read(pid, r->start_ns, &proc) : -ESRCH;
+	size_t number = 0, any = 0;
+	int err = p->rules && (p->rules->process || shielded) ?
+			  ox_process_read(pid, r->start_ns, &proc) : -ESRCH;
 
 	if (!err && proc.exe_hidden)
 		tell_hidden(p, pid);
 	if (!err)
-		err = decide(p, &proc, &number);
+		err = decide(p, &proc, shielded, &number, &any);
 	if (err && err != -ESRCH)
 		ox_warn("process %u has what its cgroup has: %s, ignoring", pid, strerror(-err));
+	if (!err && shielded)
+		look_at_shield(p, r, any);
 	if (err || !number) {
 		(void)bpf_map_delete_elem(p->map, &pid); /* most have none */
 		return;
@@ -160,11 +193,18 @@ int ox_procs_apply(struct ox_procs *p, const struct ox_rules *rules, __u32 load)
 {
 	int err;
 
+	if (rules->unshield && !p->shields) {
+		err = ox_shields_new(p->engine, &p->shields);
+		if (err)
+			return err;
+	}
 	p->rules = rules;
 	p->load = load;
-	p->full = false;
-	err = rules->process ? look_at_all(p) : 0;
+	p->full = p->refused = false;
+	err = rules->process || rules->unshield ? look_at_all(p) : 0;
 	sweep(p);
+	if (p->shields)
+		ox_shields_sweep(p->shields, load);
 	if (rules->process)
 		__atomic_fetch_or(&p->config->flags, OOMX_CFG_PROCS, __ATOMIC_SEQ_CST);
 	else
@@ -226,6 +266,7 @@ int ox_procs_new(struct ox_engine *e, struct ox_procs **ret)
 
 	if (!p)
 		return ox_err_r(-ENOMEM, "no memory");
+	p->engine = e;
 	p->config = e->config;
 	p->map = ox_engine_map(e, "oomx_procs");
 	err = load_probe(p);
@@ -259,10 +300,22 @@ void ox_procs_work(struct ox_procs *p)
 		(void)look_at_all(p); /* said what failed; the next one may do */
 }
 
+void ox_procs_look_again(struct ox_procs *p)
+{
+	if (p->rules)
+		(void)look_at_all(p); /* as above */
+}
+
+unsigned int ox_procs_undo(struct ox_procs *p)
+{
+	return p ? ox_shields_undo(p->shields) : 0;
+}
+
 void ox_procs_free(struct ox_procs *p)
 {
 	if (!p)
 		return;
+	ox_shields_free(p->shields);
 	while (p->n_links)
 		bpf_link__destroy(p->links[--p->n_links]);
 	ring_buffer__free(p->ring);

@@ -21,6 +21,7 @@
 
 #define OX_RULES_DIR "/etc/oomx"
 #define OX_RULES_MAX 1000 /* in all files together; fits OOMX_RULE_MASK */
+#define OX_RULES_SHIPPED "shipped-" /* how the names of the rules begin that come with oomx */
 
 /* ox_rule.gives */
 #define OX_GIVES_PRIORITY (1U << 0)
@@ -30,6 +31,7 @@
 #define OX_GIVES_NEVER (1U << 4)
 #define OX_GIVES_KILL (1U << 5)
 #define OX_GIVES_BAND (1U << 6)
+#define OX_GIVES_UNSHIELD (1U << 7)
 
 /* What rules are about: a cgroup, or a process in it. */
 struct ox_subject {
@@ -72,6 +74,7 @@ struct ox_rule {
 	__u32 class;
 	__s32 weight; /* prefer, or less than 0: avoid */
 	__s32 band[2]; /* lowest and highest priority that a container may ask for */
+	__s32 unshield; /* oom_score_adj of those that have -1000 */
 	bool group;   /* kill: group; else, if it gives that, task */
 	bool process; /* it is about processes: cgroups never match */
 	bool by_name; /* ... and tells them only by names that they choose themselves */
@@ -85,7 +88,10 @@ struct ox_rules {
 	size_t n;
 	size_t n_files;
 	bool process; /* some rule is about processes */
+	bool unshield; /* some rule gives that */
 	bool state; /* a rule asks about containers: ox_identity_resolve() is needed */
+	bool unprotected; /* a file switches the rules off that come with oomx */
+	size_t n_own; /* so many are the operator's; those that come with oomx follow them */
 	__u64 hash; /* of all that was read: the same files give the same */
 };
 
@@ -99,6 +105,18 @@ int ox_rules_load(const char *path, struct ox_rules **ret, struct ox_located *er
 /* The same for several files, in this order. */
 int ox_rules_load_files(const char *const files[], size_t n, struct ox_rules **ret,
 			struct ox_located *errors);
+
+/* The file of the rules that come with oomx, as `make install` puts it; it need not be there. */
+const char *ox_rules_shipped(void);
+
+/*
+ * What is in force if oomx is given these names: one file or directory, several files, or (n is 0)
+ * OX_RULES_DIR, which need not be there. Then the rules of `shipped`, unless one of them switches
+ * those off or there is no such file. Returns as ox_rules_load(); -ENOENT: nothing was found in the
+ * one directory that was named, or anywhere.
+ */
+int ox_rules_load_all(const char *const names[], size_t n, const char *shipped,
+		      struct ox_rules **ret, struct ox_located *errors);
 
 /* Bytes in place of a file; `file` is what errors call them. */
 int ox_rules_parse(const char *file, const char *bytes, size_t size, struct ox_rules **ret,

@@ -21,19 +21,25 @@
 #include "cleanup.h"
 #include "log.h"
 #include "oom_group.h"
+#include "preference.h"
 #include "priority.h"
 #include "procs_live.h"
+#include "protected.h"
 #include "rules_decide.h"
+#include "rules_watch.h"
 
 #define SETTLE_NS 100000000ULL /* a file that was just written is read after this */
 #define LATE_MAX 4096	       /* containers that are asked about again */
 #define KEEP_LOADS 4	       /* readings of the rules whose names are kept, for old events */
-#define FILE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 
 /* A container's runtime writes down what it is a little later than its cgroup is made. */
 static const __u64 late_ns[] = { 10000000,  20000000,  50000000,   100000000,
 				 300000000, 600000000, 1000000000, 3000000000 };
 #define LATE_TRIES ((int)(sizeof(late_ns) / sizeof(late_ns[0])))
+/* systemd writes a unit's attributes right after it has made its cgroup: 180 ms are plenty. */
+#define PREFERENCE_TRIES 4
+/* In place of a rule's number, behind those of all rules. */
+#define PREFERENCE_RULE(p) (OOMX_RULE_MASK - OX_PREFERENCES + 1 + (p))
 
 struct late {
 	__u64 id;
@@ -90,6 +96,26 @@ static void ask_later(struct ox_live *l, __u64 id, int tries)
 		(struct late){ .id = id, .due_ns = now_ns() + late_ns[tries], .tries = tries + 1 };
 }
 
+/* What is said of it where no rule is about it, nor about a cgroup above: rules go first. */
+static enum ox_preference preference(const struct ox_live *l, const struct ox_identity *who,
+				     __u64 id)
+{
+	ox_identify_fn identify = l->rules->state ? ox_identify_fully : ox_identify_by_path;
+	enum ox_preference p = ox_preference_read(id, who);
+	struct ox_decision d;
+
+	if (p && (ox_rules_decide(l->rules, who->cgroup, identify, NULL, &d) || d.rule))
+		return OX_PREFERENCE_NONE;
+	return p;
+}
+
+static const char *entry_name(const struct ox_live *l, size_t number)
+{
+	return number > l->rules->n ? ox_preference_name(number - PREFERENCE_RULE(0)) :
+				      l->rules->rules[number - 1].name;
+}
+
+/* `number`: of a rule, or PREFERENCE_RULE(); 0: none */
 static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 id, size_t number)
 {
 	_cleanup_close_ int lock = ox_priority_lock();
@@ -104,11 +130,16 @@ static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 
 			(void)bpf_map_delete_elem(l->prio_map, &id); /* gone is what we want */
 		return;
 	}
-	p = ox_rule_prio(&l->rules->rules[number - 1], l->load << OOMX_RULE_SHIFT | number, who);
+	if (number > l->rules->n)
+		p = ox_preference_prio(number - PREFERENCE_RULE(0),
+				       l->load << OOMX_RULE_SHIFT | number);
+	else
+		p = ox_rule_prio(&l->rules->rules[number - 1],
+				 l->load << OOMX_RULE_SHIFT | number, who);
 	err = ox_priority_put(l->prio_map, id, &p);
 	if (err && !l->full)
-		ox_err("the rule '%s' is not in force for %s%s: %s",
-		       l->rules->rules[number - 1].name, who->cgroup,
+		ox_err("the rule '%s' is not in force for %s%s: %s", entry_name(l, number),
+		       who->cgroup,
 		       err == -E2BIG ? " and others" : "",
 		       err == -E2BIG ? "too many cgroups have one of their own" : strerror(-err));
 	l->full = err;
@@ -136,6 +167,7 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 {
 	struct ox_identity who = {};
 	int err = ox_identity_from_path(path, &who), known;
+	enum ox_preference wish = OX_PREFERENCE_NONE;
 	size_t number;
 	bool late = false;
 
@@ -144,8 +176,15 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 		ox_err("no memory to look at %s: it has what its parent has, ignoring", path);
 	} else {
 		number = ox_rules_match(l->rules, &who);
-		write_entry(l, &who, id, number);
-		late = !write_group(l, path, id, number);
+		if (!number)
+			wish = preference(l, &who, id);
+		write_entry(l, &who, id, wish ? PREFERENCE_RULE(wish) : number);
+		late = !number && !wish && who.unit && tries >= 0 && tries < PREFERENCE_TRIES;
+		late |= !write_group(l, path, id, number);
+		/* those in it were told when nobody knew the container yet */
+		if (tries > 0 && number && l->procs &&
+		    (l->rules->rules[number - 1].gives & OX_GIVES_UNSHIELD))
+			ox_procs_look_again(l->procs);
 	}
 	if (late || known == -ENOENT || (known == -ENODATA && tries >= 0))
 		ask_later(l, id, tries < 0 ? 0 : tries);
@@ -177,10 +216,19 @@ static void sweep(struct ox_live *l)
 	}
 }
 
+static int write_name(struct ox_live *l, size_t number)
+{
+	__u32 key = l->load << OOMX_RULE_SHIFT | (__u32)number;
+	const char *text = entry_name(l, number);
+	struct oomx_rule name = {};
+
+	memcpy(name.name, text, strlen(text));
+	return bpf_map_update_elem(l->names_map, &key, &name, BPF_ANY);
+}
+
 /* Names first: a number in an event must never be without one. */
 static int write_names(struct ox_live *l)
 {
-	struct oomx_rule name;
 	__u32 key, next;
 	size_t i;
 	bool more = !bpf_map_get_next_key(l->names_map, NULL, &next);
@@ -192,12 +240,10 @@ static int write_names(struct ox_live *l)
 		if ((key >> OOMX_RULE_SHIFT) + KEEP_LOADS < l->load)
 			(void)bpf_map_delete_elem(l->names_map, &key);
 	}
-	for (i = 0; i < l->rules->n && !err; i++) {
-		memset(&name, 0, sizeof(name));
-		memcpy(name.name, l->rules->rules[i].name, strlen(l->rules->rules[i].name));
-		key = l->load << OOMX_RULE_SHIFT | (__u32)(i + 1);
-		err = bpf_map_update_elem(l->names_map, &key, &name, BPF_ANY);
-	}
+	for (i = 0; i < l->rules->n && !err; i++)
+		err = write_name(l, i + 1);
+	for (i = OX_PREFERENCE_AVOID; i < OX_PREFERENCES && !err; i++)
+		err = write_name(l, PREFERENCE_RULE(i));
 	return err;
 }
 
@@ -212,7 +258,7 @@ static int apply_to_processes(struct ox_live *l)
 {
 	int err = 0;
 
-	if (l->rules->process && !l->procs) {
+	if ((l->rules->process || l->rules->unshield) && !l->procs) {
 		err = ox_procs_new(l->engine, &l->procs);
 		if (!err)
 			err = watch_fd(l, ox_procs_fd(l->procs));
@@ -232,7 +278,7 @@ static int apply_all(struct ox_live *l)
 	l->n_late = 0;
 	l->full = false;
 	err = write_names(l);
-	if (!err && l->rules->n)
+	if (!err) /* also without rules: systemd's preferences count */
 		err = ox_cgroup_walk(visit, l);
 	if (err)
 		return ox_err_r(err, "cannot put the rules in force everywhere: %s",
@@ -284,67 +330,18 @@ void ox_live_told(void *ctx, __u64 id, const char *path, bool gone)
 		(void)apply_all(l); /* said what failed; the next one may do */
 	else if (gone)
 		forget(l, id);
-	else if (l->rules->n)
+	else
 		apply(l, path, id, 0);
 	set_timer(l);
 }
 
 /* ---- files that change ---------------------------------------------------------------------- */
 
-/* The directories in which something may change: again and again, since one may be new. */
-static void watch_files(struct ox_live *l)
-{
-	const char *path = l->path ? l->path : OX_RULES_DIR, *slash = strrchr(path, '/');
-	char dir[PATH_MAX];
-
-	/* a file is watched by its directory: editors put a new one in its place */
-	if (inotify_add_watch(l->inotify, path, FILE_EVENTS | IN_ONLYDIR) >= 0) {
-		if (snprintf(dir, sizeof(dir), "%s/oomx.d", path) < (int)sizeof(dir))
-			(void)inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR);
-		return; /* no oomx.d is fine: its creation is seen */
-	}
-	if (errno == ENOENT && !l->path)
-		return;
-	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + (slash == path)) : 1,
-		     slash ? path : ".") >= (int)sizeof(dir) ||
-	    inotify_add_watch(l->inotify, dir, FILE_EVENTS | IN_ONLYDIR) < 0)
-		ox_warn("changes of %s are not seen (%m): reload with SIGHUP, ignoring", path);
-}
-
-/* Not files that are being written, which are closed later, nor other people's files. */
-static bool is_ours(const struct ox_live *l, const struct inotify_event *ev)
-{
-	const char *base = l->path ? strrchr(l->path, '/') + 1 : "", *end;
-
-	if (!ev->len || (ev->mask & IN_ISDIR))
-		return true; /* a queue that ran over, or oomx.d */
-	if (ev->mask & IN_CREATE)
-		return false;
-	end = strrchr(ev->name, '.');
-	return !strcmp(ev->name, base) || (end && !strcmp(end, ".yaml")) ||
-	       !strncmp(ev->name, "..", 2); /* Kubernetes turns "..data" to where the files are */
-}
-
-static bool files_changed(struct ox_live *l)
-{
-	_Alignas(struct inotify_event) char buf[4096];
-	const struct inotify_event *ev;
-	bool changed = false;
-	ssize_t n, at;
-
-	while ((n = read(l->inotify, buf, sizeof(buf))) > 0) {
-		for (at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
-			ev = (const void *)(buf + at);
-			changed |= is_ours(l, ev);
-		}
-	}
-	return changed;
-}
-
 static int load(struct ox_live *l, struct ox_rules **ret)
 {
 	struct ox_located errors = {};
-	int err = ox_rules_load(l->path ? l->path : OX_RULES_DIR, ret, &errors);
+	const char *path = l->path;
+	int err = ox_rules_load_all(&path, !!path, ox_rules_shipped(), ret, &errors);
 
 	if (err == -ENOENT && l->path)
 		return ox_err_r(-ENXIO, "rules: %s has neither oomx.yaml nor oomx.d", l->path);
@@ -354,12 +351,27 @@ static int load(struct ox_live *l, struct ox_rules **ret)
 	return err == -EINVAL ? -EILSEQ : err;
 }
 
+/* Once for each reading of the rules: a cgroup's or process's share changes all the time. */
+static void tell_protected(struct ox_live *l)
+{
+	struct ox_protected p;
+	int err = ox_protected_measure(l->rules, &p);
+
+	if (err)
+		ox_warn("cannot tell how much memory the rules protect (%s), ignoring",
+			strerror(-err));
+	l->config->protected_percent =
+		!err && ox_protected_is_most(&p) ? ox_protected_percent(&p) : 0;
+	if (!err)
+		ox_protected_warn(&p, l->rules);
+}
+
 static void reload(struct ox_live *l, bool asked)
 {
 	struct ox_rules *rules = NULL, *old;
 	int err = load(l, &rules);
 
-	watch_files(l);
+	ox_rules_watch(l->inotify, l->path);
 	l->config->rules_bad = err != 0 && !(err == -ENOENT && !l->rules->n);
 	if (err) {
 		if (l->config->rules_bad)
@@ -373,23 +385,13 @@ static void reload(struct ox_live *l, bool asked)
 	old = l->rules;
 	l->rules = rules;
 	if (!apply_all(l))
-		ox_info("%zu rules from %zu files are in force", rules->n, rules->n_files);
+		ox_info("%zu rules from %zu files are in force, of which %zu came with oomx",
+			rules->n, rules->n_files, rules->n - rules->n_own);
 	ox_rules_free(old); /* now nobody goes by them any more */
+	tell_protected(l);
 }
 
 /* ---- outside -------------------------------------------------------------------------------- */
-
-/* Links are followed anew each time: they may be what is changed. NULL: errno says why. */
-static char *absolute(const char *path)
-{
-	char cwd[PATH_MAX], *ret = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	if (getcwd(cwd, sizeof(cwd)) && asprintf(&ret, "%s/%s", cwd, path) < 0)
-		ret = NULL;
-	return ret;
-}
 
 int ox_live_new(const char *path, struct ox_live **ret)
 {
@@ -401,7 +403,7 @@ int ox_live_new(const char *path, struct ox_live **ret)
 	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	l->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	l->path = path ? absolute(path) : NULL;
+	l->path = path ? ox_rules_absolute(path) : NULL;
 	if (l->timer < 0 || l->inotify < 0 || l->epoll < 0)
 		err = ox_err_r(-errno, "rules: no event loop: %m");
 	else if (path && (!l->path || access(l->path, F_OK)))
@@ -431,8 +433,11 @@ int ox_live_start(struct ox_live *l, struct ox_engine *e)
 	l->names_map = ox_engine_map(e, "oomx_rules");
 	l->groups_map = ox_engine_map(e, "oomx_groups");
 	l->load = last_load(l->names_map);
-	watch_files(l);
-	return apply_all(l);
+	ox_rules_watch(l->inotify, l->path);
+	err = apply_all(l);
+	if (!err)
+		tell_protected(l);
+	return err;
 }
 
 int ox_live_fd(const struct ox_live *l)
@@ -473,7 +478,7 @@ void ox_live_work(struct ox_live *l)
 		if (ev[i].data.fd == l->timer) {
 			on_timer(l);
 		} else if (ev[i].data.fd == l->inotify) {
-			if (!files_changed(l) || l->settle_ns)
+			if (!ox_rules_changed(l->inotify, l->path) || l->settle_ns)
 				continue;
 			l->settle_ns = now_ns() + SETTLE_NS;
 			set_timer(l);
@@ -501,7 +506,10 @@ size_t ox_live_count(const struct ox_live *l)
 void ox_live_undo(struct ox_live *l)
 {
 	unsigned int failed = l->config ? ox_oom_group_restore(l->groups_map) : 0;
+	unsigned int failed_shields = ox_procs_undo(l->procs);
 
+	if (failed_shields)
+		ox_err("%u oom_score_adj could not be set to -1000 again", failed_shields);
 	if (failed)
 		ox_err("%u memory.oom.group could not be put back", failed);
 }

@@ -41,7 +41,10 @@ void ox_live_reapply(struct ox_live *l);
 
 size_t ox_live_count(const struct ox_live *l);
 
-/* Puts every memory.oom.group back: before the end, unless another oomx has taken over. */
+/*
+ * Puts every memory.oom.group and oom_score_adj back: before the end, unless another oomx has taken
+ * over.
+ */
 void ox_live_undo(struct ox_live *l);
 
 /* Takes back what rules of another oomx, that was taken over from, have set: for --no-rules. */

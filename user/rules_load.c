@@ -155,6 +155,7 @@ static int finish(struct ox_rules *rules, int err, const struct ox_located *erro
 	}
 	for (i = 0; i < rules->n; i++) {
 		rules->process |= rules->rules[i].process;
+		rules->unshield |= rules->rules[i].gives & OX_GIVES_UNSHIELD;
 		rules->state |= rules->rules[i].gives & OX_GIVES_BAND;
 		for (j = 0; j < rules->rules[i].n_tests; j++)
 			rules->state |= rules->rules[i].tests[j].field->owner == OX_OWNER_CONTAINER;
@@ -163,33 +164,68 @@ static int finish(struct ox_rules *rules, int err, const struct ox_located *erro
 	return 0;
 }
 
+/* -ENOENT: there is nothing; only the default directory need not be there itself. */
+static int add_path(struct ox_rules *rules, const char *path, struct ox_located *errors)
+{
+	struct stat st;
+
+	if (!stat(path, &st))
+		return S_ISDIR(st.st_mode) ? add_dir(rules, path, errors) :
+					     add_file(rules, path, errors);
+	if (errno == ENOENT && !strcmp(path, OX_RULES_DIR))
+		return -ENOENT;
+	return add_file(rules, path, errors); /* says what is wrong with it */
+}
+
+static int add_files(struct ox_rules *rules, const char *const files[], size_t n,
+		     struct ox_located *errors)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++)
+		err = add_file(rules, files[i], errors);
+	return err;
+}
+
 int ox_rules_load_files(const char *const files[], size_t n, struct ox_rules **ret,
 			struct ox_located *errors)
 {
 	struct ox_rules *rules = new_rules();
-	int err = rules ? 0 : -ENOMEM;
-	size_t i;
 
-	for (i = 0; i < n && !err; i++)
-		err = add_file(rules, files[i], errors);
-	return finish(rules, err, errors, ret);
+	return rules ? finish(rules, add_files(rules, files, n, errors), errors, ret) : -ENOMEM;
 }
 
 int ox_rules_load(const char *path, struct ox_rules **ret, struct ox_located *errors)
 {
-	struct ox_rules *rules;
-	struct stat st;
+	struct ox_rules *rules = new_rules();
 
-	errno = 0;
-	if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
-		if (errno == ENOENT && !strcmp(path, OX_RULES_DIR))
-			return -ENOENT; /* the default need not be there */
-		return ox_rules_load_files(&path, 1, ret, errors);
-	}
-	rules = new_rules();
+	return rules ? finish(rules, add_path(rules, path, errors), errors, ret) : -ENOMEM;
+}
+
+const char *ox_rules_shipped(void)
+{
+	return OX_SHARE_DIR "/protections.yaml";
+}
+
+int ox_rules_load_all(const char *const names[], size_t n, const char *shipped,
+		      struct ox_rules **ret, struct ox_located *errors)
+{
+	struct ox_rules *rules = new_rules();
+	struct stat st;
+	bool found;
+	int err;
+
 	if (!rules)
 		return -ENOMEM;
-	return finish(rules, add_dir(rules, path, errors), errors, ret);
+	err = n > 1 ? add_files(rules, names, n, errors) :
+		      add_path(rules, n ? names[0] : OX_RULES_DIR, errors);
+	found = err != -ENOENT;
+	rules->n_own = rules->n;
+	if ((!err || (!found && !n)) && !rules->unprotected &&
+	    !(n == 1 && !strcmp(names[0], shipped)) && (!stat(shipped, &st) || errno != ENOENT))
+		err = add_file(rules, shipped, errors);
+	return finish(rules, err, errors, ret);
 }
 
 int ox_rules_parse(const char *file, const char *bytes, size_t size, struct ox_rules **ret,

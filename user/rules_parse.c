@@ -11,10 +11,12 @@
 #include "rules.h"
 
 #define NAME_MAX_BYTES (OOMX_RULE_LEN - 1)
+#define UNSHIELD_MIN (-999) /* -1000 would be the shield itself */
+#define UNSHIELD_MAX 1000
 
-static const char *const top_words[] = { "version", "rules", NULL };
+static const char *const top_words[] = { "version", "rules", "protections", NULL };
 static const char *const rule_words[] = { "name", "match", "priority", "class", "protect", "never",
-					  "prefer", "avoid", "kill", "band",
+					  "prefer", "avoid", "kill", "band", "unshield",
 					  NULL };
 
 struct ctx {
@@ -71,7 +73,7 @@ static bool is_bool(struct ctx *c, const struct ox_yaml *y, const char *key, boo
 {
 	if (y->type != OX_YAML_SCALAR || !y->plain ||
 	    (strcmp(y->text, "true") && strcmp(y->text, "false"))) {
-		wrong(c, y, "write true, or leave the key out", "'%s' is true or false, not %s%s%s",
+		wrong(c, y, "write true or false, or leave the key out", "'%s' is true or false, not %s%s%s",
 		      key, y->type == OX_YAML_SCALAR ? "'" : "",
 		      y->type == OX_YAML_SCALAR ? y->text : ox_yaml_type_name(y),
 		      y->type == OX_YAML_SCALAR ? "'" : "");
@@ -79,6 +81,12 @@ static bool is_bool(struct ctx *c, const struct ox_yaml *y, const char *key, boo
 	}
 	*ret = y->text[0] == 't';
 	return true;
+}
+
+/* One of the rules that come with oomx. */
+static bool is_shipped_name(const char *name)
+{
+	return !strncmp(name, OX_RULES_SHIPPED, sizeof(OX_RULES_SHIPPED) - 1);
 }
 
 static int take_name(struct ctx *c, const struct ox_yaml *y)
@@ -96,7 +104,9 @@ static int take_name(struct ctx *c, const struct ox_yaml *y)
 	}
 	for (i = 0; i < c->rules->n; i++, other++)
 		if (other != c->rule && !strcmp(other->name, y->text))
-			wrong(c, y, "events name rules: give each its own",
+			wrong(c, y, is_shipped_name(y->text) ?
+				      "where this is a copy of them, add 'protections: false'" :
+				      "events name rules: give each its own",
 			      "the rule in %s:%u has the name '%s', too", other->file, other->line,
 			      y->text);
 	free(c->rule->name);
@@ -186,6 +196,9 @@ static int take_key(struct ctx *c, const struct ox_yaml *key, const struct ox_ya
 		take_kill(c, y);
 	} else if (!strcmp(key->text, "band")) {
 		take_band(c, y);
+	} else if (!strcmp(key->text, "unshield")) {
+		if (is_number(c, y, key->text, UNSHIELD_MIN, UNSHIELD_MAX, &r->unshield))
+			r->gives |= OX_GIVES_UNSHIELD;
 	} else {
 		unknown_key(c, key, "a rule", rule_words);
 	}
@@ -203,7 +216,7 @@ static void check_rule(struct ctx *c, const struct ox_yaml *y, unsigned int erro
 	if (c->errors->n != errors_before)
 		return; /* what is missing may be what was wrong */
 	if (!r->gives && !ox_yaml_get(y, "priority"))
-		wrong(c, y, "add priority, class, prefer, avoid, protect, never, kill or band",
+		wrong(c, y, "add priority, class, prefer, avoid, protect, never, kill, band or unshield",
 		      "the rule says nothing about what it matches");
 	if (r->process && (r->gives & (OX_GIVES_KILL | OX_GIVES_BAND)))
 		wrong(c, y, "make a rule for the cgroup",
@@ -280,6 +293,7 @@ int ox_rules_add(struct ox_rules *rules, const char *file, const struct ox_yaml 
 	struct ctx c = { .file = file, .rules = rules, .errors = errors };
 	const struct ox_yaml *k;
 	__s32 version;
+	bool on = true;
 	int err = 0;
 
 	if (!root || (root->type == OX_YAML_SCALAR && root->plain && !root->text[0]))
@@ -294,6 +308,8 @@ int ox_rules_add(struct ox_rules *rules, const char *file, const struct ox_yaml 
 			err = add_rules(&c, k->next);
 		else if (!strcmp(k->text, "version"))
 			(void)is_number(&c, k->next, "version", 1, 1, &version);
+		else if (!strcmp(k->text, "protections"))
+			rules->unprotected |= is_bool(&c, k->next, k->text, &on) && !on;
 		else
 			unknown_key(&c, k, "a rule file", top_words);
 	}

@@ -8,6 +8,8 @@
 
 char _license[] SEC("license") = "GPL";
 
+#define OX_ADJ_SHIELDED (-1000) /* OOM_SCORE_ADJ_MIN */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
@@ -38,6 +40,11 @@ static __always_inline int ox_tell(struct task_struct *p)
 	return 0;
 }
 
+static __always_inline bool ox_is_shielded(struct task_struct *p)
+{
+	return BPF_CORE_READ(p, signal, oom_score_adj) == OX_ADJ_SHIELDED;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(ox_proc_forked, struct task_struct *parent, struct task_struct *child)
 {
@@ -46,6 +53,8 @@ int BPF_PROG(ox_proc_forked, struct task_struct *parent, struct task_struct *chi
 
 	if (from == pid) /* a thread */
 		return 0;
+	if (ox_is_shielded(child)) /* its parent's value may be about to be rewritten */
+		ox_tell(child);
 	p = bpf_map_lookup_elem(&oomx_procs, &from);
 	if (!p || p->start_ns != BPF_CORE_READ(parent, group_leader, start_boottime))
 		return 0;
@@ -72,6 +81,13 @@ SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(ox_proc_moved, struct cgroup *to, const char *path, struct task_struct *p)
 {
 	return ox_tell(p);
+}
+
+/* Rules may not let it shield itself. */
+SEC("tp_btf/oom_score_adj_update")
+int BPF_PROG(ox_proc_adj, struct task_struct *p)
+{
+	return ox_is_shielded(p) ? ox_tell(p) : 0;
 }
 
 /* setuid() and its kin */

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/cast.h"
+#include "rules/cases.h"
+
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
@@ -20,19 +21,20 @@
 #include "lib/suite.h"
 
 #define DIR "/tmp/oomx-rules"
-#define FILE_1 DIR "/oomx.yaml"
+#define FILE_1 RULES_FILE
 #define FILE_2 DIR "/oomx.d/10.yaml"
-#define TOP "/r"
+#define TOP RULES_TOP
 #define LIMIT_MIB 96 /* who is there and what hp wants is some MiB more, without the victim less */
 #define BURST 1000
 
-static struct cast cast;
+struct cast rules_cast;
 static const char *hook;
+
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NONE RULED_NONE
 
-static void start(const char *policy)
+void rules_start(const char *policy)
 {
 	daemon_start(ARGS("--enforce", "--hook", hook, "--policy", policy, "--rules", DIR));
 }
@@ -49,7 +51,7 @@ static void play_cgroups(void)
 {
 	ruled_write(FILE_1, BASIC);
 	cgroup_make(TOP "/cheap");
-	start("priority");
+	rules_start("priority");
 	ruled_expect(TOP "/cheap", "cheap", TOP "/cheap"); /* was there */
 	ruled_expect(TOP, NONE, "");
 	cgroup_make(TOP "/cheap2"); /* is new */
@@ -79,7 +81,7 @@ static void play_by_hand(void)
 
 	ruled_write(FILE_1, BASIC);
 	cgroup_make(TOP "/cheap");
-	start("priority");
+	rules_start("priority");
 	ruled_expect(TOP "/cheap", "cheap", TOP "/cheap");
 	if (command_run_oomx(ARGS("priority", "rm", TOP "/cheap"))->exit != 1)
 		suite_fail("priority rm took away what a rule gives");
@@ -114,7 +116,7 @@ static void play_reload(void)
 	ruled_write(FILE_1, BASIC);
 	cgroup_make(TOP "/cheap");
 	cgroup_make(TOP "/other");
-	start("priority");
+	rules_start("priority");
 	ruled_expect(TOP "/cheap", "cheap", TOP "/cheap");
 	/* seen by itself: a file is replaced, a drop-in comes, is changed and goes */
 	ruled_write(FILE_1, "rules:\n- name: new\n  match: {cgroup: /r/other}\n  class: 1\n");
@@ -158,7 +160,7 @@ static void play_burst(void)
 
 	ruled_write(FILE_1, BASIC);
 	cgroup_make(TOP "/cheap");
-	start("priority");
+	rules_start("priority");
 	ruled_expect(TOP "/cheap", "cheap", TOP "/cheap");
 	before = ruled_entries();
 	for (i = 0; i < BURST; i++) {
@@ -184,26 +186,26 @@ static void play_burst(void)
 
 /* ---- with one -------------------------------------------------------------------------------- */
 
-static struct worker *add(const char *cgroup, unsigned int mib, bool meant)
+struct worker *rules_add(const char *cgroup, unsigned int mib, bool meant)
 {
 	struct worker_spec spec = { .comm = strrchr(cgroup, '/') + 1, .cgroup = cgroup,
 				    .anon_kib = mib * 1024 };
 
-	return cast_add(&cast, &spec, meant);
+	return cast_add(&rules_cast, &spec, meant);
 }
 
 /* Everybody is there; the last one to be added grows. */
-static void starve(struct worker *trigger, unsigned int mib)
+void rules_starve(struct worker *trigger, unsigned int mib)
 {
 	const struct worker_growth g = { .mib = mib, .threads = 1 };
 
-	cast_ready(&cast);
-	if (cast_starve(&cast, trigger, &g))
-		cast_expect_dead(&cast);
+	cast_ready(&rules_cast);
+	if (cast_starve(&rules_cast, trigger, &g))
+		cast_expect_dead(&rules_cast);
 }
 
 /* The one who died was told with this rule. */
-static void expect_told(const char *rule)
+void rules_expect_told(const char *rule)
 {
 	const struct event *e = daemon_find(OOMX_REC_KILL, 0, 0);
 
@@ -218,15 +220,15 @@ static void expect_told(const char *rule)
 		daemon_complain_events();
 }
 
-static void make_all(const char *const cgroups[])
+void rules_make_all(const char *const cgroups[])
 {
 	for (; *cgroups; cgroups++)
 		cgroup_make(*cgroups);
 }
 
-static void remove_all(const char *const cgroups[])
+void rules_remove_all(const char *const cgroups[])
 {
-	cast_close(&cast);
+	cast_close(&rules_cast);
 	for (; *cgroups; cgroups++)
 		cgroup_remove(*cgroups);
 }
@@ -239,13 +241,13 @@ static void play_new(void)
 
 	ruled_write(FILE_1, "rules:\n- name: batch\n  match: {cgroup: \"/r/lp*\"}\n"
 			    "  priority: -100\n");
-	start("priority");
-	make_all(cgroups);
-	add(TOP "/lp-new", 24, true);
-	hp = add(TOP "/hp", 4, false);
-	starve(hp, 80);
-	expect_told("batch");
-	remove_all(cgroups);
+	rules_start("priority");
+	rules_make_all(cgroups);
+	rules_add(TOP "/lp-new", 24, true);
+	hp = rules_add(TOP "/hp", 4, false);
+	rules_starve(hp, 80);
+	rules_expect_told("batch");
+	rules_remove_all(cgroups);
 }
 
 static void play_never(void)
@@ -256,14 +258,14 @@ static void play_never(void)
 	/* under the kernel's own policy: it is the rule that spares the large one */
 	ruled_write(FILE_1, "rules:\n- name: keep\n  match: {cgroup: [/r/keep, /r/hp]}\n"
 			    "  never: true\n");
-	start("kernel");
-	make_all(cgroups);
-	add(TOP "/keep", 40, false);
-	add(TOP "/small", 16, true);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 44);
-	expect_told(NONE);
-	remove_all(cgroups);
+	rules_start("kernel");
+	rules_make_all(cgroups);
+	rules_add(TOP "/keep", 40, false);
+	rules_add(TOP "/small", 16, true);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 44);
+	rules_expect_told(NONE);
+	rules_remove_all(cgroups);
 }
 
 /* Nobody is left to be chosen: the kernel takes whom it likes, and that is said. */
@@ -274,16 +276,16 @@ static void play_never_all(void)
 	struct worker *hp;
 
 	ruled_write(FILE_1, "rules:\n- name: keep\n  match: {cgroup: \"/r/*\"}\n  never: true\n");
-	start("priority");
-	make_all(cgroups);
-	add(TOP "/keep", 60, true);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 48);
+	rules_start("priority");
+	rules_make_all(cgroups);
+	rules_add(TOP "/keep", 60, true);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 48);
 	e = daemon_find(OOMX_REC_ABSTAIN, 0, 0);
 	if (!e || strcmp(e->reason, "no_candidate"))
 		suite_fail("expected an \"abstain\" with no_candidate, found %s",
 			   e ? e->reason : "none");
-	remove_all(cgroups);
+	rules_remove_all(cgroups);
 }
 
 static void play_protect(void)
@@ -294,21 +296,21 @@ static void play_protect(void)
 	ruled_write(FILE_1, "rules:\n- name: keep\n  match: {cgroup: \"/r/keep\"}\n"
 			    "  protect: true\n  priority: -1000\n"
 			    "- name: hp\n  match: {cgroup: /r/hp}\n  never: true\n");
-	start("priority");
-	make_all(cgroups);
-	add(TOP "/keep", 40, false);
-	add(TOP "/small", 16, true);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 44);
-	expect_told(NONE);
-	cast_close(&cast);
+	rules_start("priority");
+	rules_make_all(cgroups);
+	rules_add(TOP "/keep", 40, false);
+	rules_add(TOP "/small", 16, true);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 44);
+	rules_expect_told(NONE);
+	cast_close(&rules_cast);
 	/* and once there is nobody else, the protected one is chosen */
-	cast_open(&cast);
-	add(TOP "/keep", 40, true);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 64);
-	expect_told("keep");
-	remove_all(cgroups);
+	cast_open(&rules_cast);
+	rules_add(TOP "/keep", 40, true);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 64);
+	rules_expect_told("keep");
+	rules_remove_all(cgroups);
 }
 
 static void play_weight(void)
@@ -320,14 +322,14 @@ static void play_weight(void)
 	ruled_write(FILE_1, "rules:\n- name: liked\n  match: {cgroup: \"/r/liked\"}\n"
 			    "  prefer: 250\n"
 			    "- name: hp\n  match: {cgroup: /r/hp}\n  avoid: 1000\n");
-	start("priority");
-	make_all(cgroups);
-	add(TOP "/liked", 20, true);
-	add(TOP "/big", 32, false);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 54);
-	expect_told("liked");
-	remove_all(cgroups);
+	rules_start("priority");
+	rules_make_all(cgroups);
+	rules_add(TOP "/liked", 20, true);
+	rules_add(TOP "/big", 32, false);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 54);
+	rules_expect_told("liked");
+	rules_remove_all(cgroups);
 }
 
 #define PROCESSES                                                                                  \
@@ -342,7 +344,7 @@ static struct worker *add_as(const char *comm, unsigned int uid, const char *cgr
 	struct worker_spec spec = { .comm = comm, .uid = uid, .cgroup = cgroup,
 				    .anon_kib = mib * 1024 };
 
-	return cast_add(&cast, &spec, meant);
+	return cast_add(&rules_cast, &spec, meant);
 }
 
 /* Who they are is known from what they become after they were started. */
@@ -352,40 +354,40 @@ static void play_processes(void)
 	struct worker *tool, *nobody, *named, *hp;
 
 	ruled_write(FILE_1, PROCESSES);
-	make_all(cgroups);
-	start("priority");
+	rules_make_all(cgroups);
+	rules_start("priority");
 	tool = add_as("cheap-tool", 0, TOP "/one", 2, false);
 	nobody = add_as("x", 65534, TOP "/two", 16, true);
 	named = add_as("cheapo", 0, TOP "/two", 20, false);
-	hp = add(TOP "/hp", 2, false);
-	cast_ready(&cast);
+	hp = rules_add(TOP "/hp", 2, false);
+	cast_ready(&rules_cast);
 	ruled_expect_process(tool, "tool");
 	ruled_expect_process(nobody, "nobody");
 	ruled_expect_process(named, "named");
 	ruled_expect_process(hp, NONE);
-	starve(hp, 62);
-	expect_told("nobody");
-	cast_close(&cast);
-	cast_open(&cast);
+	rules_starve(hp, 62);
+	rules_expect_told("nobody");
+	cast_close(&rules_cast);
+	cast_open(&rules_cast);
 	named = add_as("cheapo", 0, TOP "/two", 16, true);
 	add_as("dear", 0, TOP "/two", 20, false);
-	hp = add(TOP "/hp", 2, false);
-	cast_ready(&cast);
+	hp = rules_add(TOP "/hp", 2, false);
+	cast_ready(&rules_cast);
 	ruled_expect_process(named, "named");
-	starve(hp, 66);
-	expect_told("named");
-	cast_close(&cast);
-	cast_open(&cast);
+	rules_starve(hp, 66);
+	rules_expect_told("named");
+	cast_close(&rules_cast);
+	cast_open(&rules_cast);
 	/* a rule about its cgroup goes before what it calls itself; without rules nothing stays */
 	named = add_as("cheapo", 0, TOP "/two", 2, false);
-	cast_ready(&cast);
+	cast_ready(&rules_cast);
 	ruled_expect_process(named, "named");
 	ruled_write(FILE_2, "rules:\n- name: two\n  match: {cgroup: /r/two}\n  avoid: 1\n");
 	ruled_expect_process(named, "two");
 	ruled_write(FILE_1, "rules: []\n");
 	unlink(FILE_2);
 	ruled_expect_process(named, NONE);
-	remove_all(cgroups);
+	rules_remove_all(cgroups);
 }
 
 static int64_t oom_group(const char *cgroup)
@@ -402,27 +404,27 @@ static void play_kill(void)
 	ruled_write(FILE_1, "rules:\n- name: one\n  match: {cgroup: /r/one}\n  kill: group\n"
 			    "  class: 2\n"
 			    "- name: two\n  match: {cgroup: /r/two}\n  kill: task\n  class: 1\n");
-	make_all(cgroups);
+	rules_make_all(cgroups);
 	cgroup_set(TOP "/two", "memory.oom.group", "1");
-	start("priority");
+	rules_start("priority");
 	if (oom_group(TOP "/one") != 1 || oom_group(TOP "/two") != 0)
 		suite_fail("expected memory.oom.group as the rules say");
-	add(TOP "/one", 16, true);
-	add(TOP "/one", 2, true);
-	add(TOP "/one", 2, true);
-	add(TOP "/two", 16, false);
-	add(TOP "/two", 2, false);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 66);
-	expect_told("one");
-	cast_close(&cast);
-	cast_open(&cast);
-	add(TOP "/two", 24, true);
-	add(TOP "/two", 2, false);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 78);
-	expect_told("two");
-	cast_close(&cast);
+	rules_add(TOP "/one", 16, true);
+	rules_add(TOP "/one", 2, true);
+	rules_add(TOP "/one", 2, true);
+	rules_add(TOP "/two", 16, false);
+	rules_add(TOP "/two", 2, false);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 66);
+	rules_expect_told("one");
+	cast_close(&rules_cast);
+	cast_open(&rules_cast);
+	rules_add(TOP "/two", 24, true);
+	rules_add(TOP "/two", 2, false);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 78);
+	rules_expect_told("two");
+	cast_close(&rules_cast);
 	ruled_write(FILE_1, "rules:\n- name: two\n  match: {cgroup: /r/two}\n  kill: task\n");
 	ruled_expect(TOP "/one", NONE, "");
 	if (oom_group(TOP "/one") != 0 || oom_group(TOP "/two") != 0)
@@ -432,14 +434,14 @@ static void play_kill(void)
 		suite_fail("oomx stop failed");
 	if (oom_group(TOP "/two") != 1)
 		suite_fail("expected memory.oom.group put back after a crash");
-	start("priority");
+	rules_start("priority");
 	if (oom_group(TOP "/two") != 0)
 		suite_fail("expected memory.oom.group as the rule says");
 	daemon_stop();
 	if (oom_group(TOP "/two") != 1)
 		suite_fail("expected memory.oom.group put back at the end");
-	start("priority"); /* for play() to end */
-	remove_all(cgroups);
+	rules_start("priority"); /* for play() to end */
+	rules_remove_all(cgroups);
 }
 
 /* Six in three classes: of the highest class the largest, whatever else is larger. */
@@ -454,26 +456,22 @@ static void play_classes(void)
 			    "- name: third\n  match: {cgroup: \"/r/c2*\"}\n  class: 2\n"
 			    "- name: second\n  match: {cgroup: \"/r/c1*\"}\n  class: 1\n"
 			    "  priority: -1000\n");
-	start("priority");
-	make_all(cgroups);
-	add(TOP "/c2-a", large ? 16 : 8, large);
-	add(TOP "/c2-b", large ? 8 : 16, !large);
-	add(TOP "/c1-a", 16, false);
-	add(TOP "/c1-b", (unsigned int)suite_random(4, 8), false);
-	add(TOP "/c0-a", 8, false);
-	hp = add(TOP "/hp", 2, false);
-	starve(hp, 46);
-	expect_told("third");
-	remove_all(cgroups);
+	rules_start("priority");
+	rules_make_all(cgroups);
+	rules_add(TOP "/c2-a", large ? 16 : 8, large);
+	rules_add(TOP "/c2-b", large ? 8 : 16, !large);
+	rules_add(TOP "/c1-a", 16, false);
+	rules_add(TOP "/c1-b", (unsigned int)suite_random(4, 8), false);
+	rules_add(TOP "/c0-a", 8, false);
+	hp = rules_add(TOP "/hp", 2, false);
+	rules_starve(hp, 46);
+	rules_expect_told("third");
+	rules_remove_all(cgroups);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-static const struct {
-	const char *name;
-	void (*play)(void);
-	bool once; /* no chance is involved */
-} cases[] = {
+static const struct rules_case cases[] = {
 	{ "cgroups", play_cgroups, true },
 	{ "by-hand", play_by_hand, true },
 	{ "reload", play_reload, true },
@@ -486,6 +484,11 @@ static const struct {
 	{ "classes", play_classes, false },
 	{ "processes", play_processes, true },
 	{ "kill", play_kill, true },
+	{ "shipped", rules_play_shipped, false },
+	{ "most", rules_play_most, true },
+	{ "shield", rules_play_shield, false },
+	{ "shield-crash", rules_play_shield_crash, true },
+	{ "preference", rules_play_preference, false },
 };
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -501,7 +504,7 @@ static void play(size_t i, unsigned int runs)
 		unlink(FILE_2);
 		cgroup_make(TOP);
 		cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
-		cast_open(&cast);
+		cast_open(&rules_cast);
 		cases[i].play();
 		daemon_stop();
 		rmdir(CGROUP_ROOT TOP "/cheap");

@@ -212,6 +212,9 @@ struct oomx_config {
 	__u64 rank_ns; /* longest time that a choice may take; one that took longer is not used */
 	__u32 n_rules;	 /* in force */
 	__u32 rules_bad; /* the files have been changed since, and have mistakes */
+	/* of the memory that a kill could free, where rules protect most; 0: they do not */
+	__u32 protected_percent;
+	__u32 _pad3;
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
@@ -298,6 +301,16 @@ struct oomx_group {
 	__u32 load; /* the reading of the rules that wants it */
 	__u16 old;  /* its owner's */
 	__u16 set;
+};
+
+/* ---- oom_score_adj -1000 that rules have rewritten: map "oomx_shields", process id -> ----------- */
+
+struct oomx_shield {
+	__u64 start_ns; /* CLOCK_BOOTTIME, of its first thread: another has another */
+	__s32 old_adj;	/* -1000 */
+	__s32 set_adj;
+	__u32 load; /* the reading of the rules that wants it */
+	__u32 _pad;
 };
 
 /* ---- cgroups that come and go: ring "oomx_cgroups" ------------------------------------------- */

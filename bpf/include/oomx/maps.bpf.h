@@ -8,6 +8,7 @@
 
 #include <oomx/kernel.bpf.h>
 #include <oomx/procs.bpf.h>
+#include <oomx/shields.bpf.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -105,7 +105,8 @@ struct worker *worker_start(const struct worker_spec *spec)
 	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pool.memfd, WORKER_FD);
-	err = posix_spawn(&w->pid, "/proc/self/exe", &actions, NULL, argv, environ);
+	err = posix_spawn(&w->pid, spec->exe ? spec->exe : "/proc/self/exe", &actions, NULL, argv,
+			  environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (err)
 		suite_fatal("cannot start worker %s: %s", spec->comm, strerror(err));

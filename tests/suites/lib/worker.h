@@ -33,6 +33,7 @@ struct worker_spec {
 	bool pid_ns; /* it is init of a pid namespace, below a process that only waits for it */
 	unsigned int nodes; /* bit mask: NUMA nodes that its memory is bound to; 0: any */
 	bool nodes_preferred; /* ... which it rather has than others, no more than that */
+	const char *exe; /* a copy of this program to run in its place; NULL: this one */
 	const char *stuck_at; /* once ready, it reads this file, and is stuck there if that is */
 };
 
