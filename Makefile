@@ -153,7 +153,7 @@ $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/
 tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml
 
 # The suites have nothing but the build's directory.
-$(O)/tests/protections.yaml: share/protections.yaml
+$(O)/tests/protections.yaml: user/protections.yaml
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
@@ -195,7 +195,7 @@ lint:
 
 install: all
 	install -D -m 0755 $(O)/oomx $(DESTDIR)$(PREFIX)/sbin/oomx
-	install -D -m 0644 share/protections.yaml $(DESTDIR)$(SHARE)/protections.yaml
+	install -D -m 0644 user/protections.yaml $(DESTDIR)$(SHARE)/protections.yaml
 	install -D -m 0644 man/oomx.8 $(DESTDIR)$(PREFIX)/share/man/man8/oomx.8
 	install -D -m 0644 man/oomx.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/oomx.yaml.5
 	for h in policy.h facts.h; do \

@@ -15,7 +15,7 @@
 #include "rules_decide.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define SHIPPED "share/protections.yaml" /* the tests run from the top of the tree */
+#define SHIPPED "user/protections.yaml" /* the tests run from the top of the tree */
 
 static char dir[] = "/tmp/oomx-protections-XXXXXX";
 
