@@ -15,7 +15,7 @@
 
 #define N_CONTAINERS 6
 #define FREE_MIB 64  /* what the ballast leaves beside the containers */
-#define AFTER_MIB 4  /* what is taken of each one's memory */
+#define AFTER_MIB 8  /* what is taken of each one's memory */
 #define PAUSE_MIB 1  /* of the second process in each container */
 
 /*
@@ -35,9 +35,9 @@ static const struct {
 	int adj;
 	const char *rule;
 } containers[N_CONTAINERS] = {
-	{ "be-large", 24, 1000, "besteffort" }, { "be-small", 14, 1000, "besteffort" },
-	{ "bu-large", 48, 999, "burstable" },	{ "bu-small", 20, 999, "burstable" },
-	{ "gu-large", 64, -997, "guaranteed" }, { "gu-small", 30, -997, "guaranteed" },
+	{ "be-large", 72, 1000, "besteffort" },	 { "be-small", 48, 1000, "besteffort" },
+	{ "bu-large", 96, 999, "burstable" },	 { "bu-small", 56, 999, "burstable" },
+	{ "gu-large", 112, -997, "guaranteed" }, { "gu-small", 80, -997, "guaranteed" },
 };
 #define BU_LARGE 2 /* what the kernel kills first */
 
@@ -47,6 +47,7 @@ static const char *const cgroups[N_CONTAINERS] = {
 };
 
 static struct cast cast;
+static unsigned int ooms, extra; /* containers that died because others wanted memory, too */
 static unsigned int first[N_CONTAINERS]; /* of its two in the cast */
 static int64_t groups[N_CONTAINERS];	 /* oom_group_kill of its cgroup, before */
 static struct worker *growers[N_CONTAINERS];
@@ -137,21 +138,42 @@ static void expect_told(unsigned int i)
 		suite_fail("expected the container of %s to be killed as one", worker_comm(w));
 }
 
+static void mean(unsigned int i)
+{
+	cast.meant[first[i]] = cast.meant[first[i] + 1] = true;
+}
+
+/*
+ * The machine's memory is wanted by others, too: whoever of them finds none before what was freed
+ * has come back has one more container killed. Then it has to be the next one.
+ */
+static unsigned int also_dead(unsigned int i)
+{
+	unsigned int n = 0;
+
+	for (ooms++; i + n < N_CONTAINERS && !worker_alive(cast.players[first[i + n]]); n++)
+		mean(i + n);
+	extra += n;
+	return n;
+}
+
 /* All six, one after the other. */
 static void play_oomx(unsigned int run)
 {
 	int64_t before = proc_vmstat("oom_kill");
-	unsigned int i;
+	unsigned int i, step, dead;
 
 	suite_run_begin("node", run);
 	daemon_require();
 	start_all();
-	for (i = 0; i < N_CONTAINERS && !suite_run_failed(); i++) {
-		cast.meant[first[i]] = cast.meant[first[i] + 1] = true;
-		if (!run_out(i))
+	for (i = 0, step = 0; i < N_CONTAINERS && !suite_run_failed(); step++) {
+		mean(i);
+		if (!run_out(step))
 			break;
+		dead = i + 1 + also_dead(i + 1);
 		cast_expect_dead(&cast);
-		expect_told(i);
+		for (; i < dead; i++)
+			expect_told(i);
 	}
 	if (proc_vmstat("oom_kill") - before != kmsg_kills(NULL))
 		suite_fail("the kernel logged %u kills, /proc/vmstat has %lld", kmsg_kills(NULL),
@@ -183,4 +205,7 @@ void node_play(const struct suite_options *o)
 	daemon_stop();
 	scenario_remove_all();
 	suite_times("node");
+	printf("scenarios: %u times a container died; %u times the next one did, too\n", ooms, extra);
+	if (extra > 1 && extra * 4 > ooms)
+		suite_fail("one in four is no exception");
 }
