@@ -148,6 +148,7 @@ $(O)/tests/suite_%: $(O)/tests/suites/suite_%.o $(SUITE_LIB) $(O)/liboomx.a
 # A suite of several files has them in a directory of its name.
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
+$(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scenarios/*.c)))
 
 .PHONY: tests
 tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml

@@ -37,16 +37,44 @@ bool bpf_count_equal(const struct bpf_count *a, const struct bpf_count *b)
 	return a->programs == b->programs && a->maps == b->maps && a->links == b->links;
 }
 
-int bpf_map_put(const char *pin, const void *key, const void *value)
+static int open_pin(const char *pin)
 {
 	union bpf_attr attr;
-	int fd, err = 0;
+	int fd;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.pathname = (uint64_t)(uintptr_t)pin;
 	fd = bpf(BPF_OBJ_GET, &attr);
+	return fd < 0 ? -errno : fd;
+}
+
+int bpf_map_entries(const char *pin)
+{
+	uint64_t key[2];
+	union bpf_attr attr;
+	int fd = open_pin(pin), n = 0;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)fd;
+	attr.next_key = (uint64_t)(uintptr_t)&key[0];
+	while (!bpf(BPF_MAP_GET_NEXT_KEY, &attr)) {
+		n++;
+		key[1] = key[0];
+		attr.key = (uint64_t)(uintptr_t)&key[1];
+	}
+	close(fd);
+	return n;
+}
+
+int bpf_map_put(const char *pin, const void *key, const void *value)
+{
+	union bpf_attr attr;
+	int fd = open_pin(pin), err = 0;
+
+	if (fd < 0)
+		return fd;
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (uint32_t)fd;
 	attr.key = (uint64_t)(uintptr_t)key;

@@ -17,4 +17,7 @@ bool bpf_count_equal(const struct bpf_count *a, const struct bpf_count *b);
 /* Writes one value into a pinned map; 0 or -errno. */
 int bpf_map_put(const char *pin, const void *key, const void *value);
 
+/* How many entries a pinned hash map has whose keys are of at most 8 bytes; -errno. */
+int bpf_map_entries(const char *pin);
+
 #endif

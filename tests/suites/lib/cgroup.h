@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
-#define CGROUP_PATH_LEN 128
+#define CGROUP_PATH_LEN 256
 
 /* Makes it, and gives its parent's children the memory controller. Fatal where that fails. */
 void cgroup_make(const char *path);
