@@ -45,6 +45,10 @@ CFLAGS ?= -O2 -g
 OX_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -DOX_VERSION='"$(VERSION)"' -Ibpf/include -Iuser \
 	     $(LIBS_CFLAGS)
 SHARE := $(PREFIX)/share/oomx
+# Where it is installed is compiled in: a file that changes when that does.
+ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
+$(shell mkdir -p $(O); echo '$(PREFIX)' | cmp -s - $(O)/prefix || echo '$(PREFIX)' >$(O)/prefix)
+endif
 # -Wno-unused-function: headers hold sub-programs that not every object calls
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
 	      -Wtype-limits -Wno-unused-parameter -Wno-unused-function -Ivmlinux -Ibpf/include -Ikmod \
@@ -105,10 +109,6 @@ $(O)/%.o: %.c Makefile $(O)/config.mk
 	$(Q)$(CC) $(CFLAGS) $(OX_CFLAGS) -MMD -MP -c $< -o $@
 
 # What knows where things are installed is made anew when that has changed.
-.PHONY: prefix-of
-$(O)/prefix: prefix-of
-	@mkdir -p $(@D)
-	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
 $(O)/user/rules_load.o $(O)/san/user/rules_load.o: $(O)/prefix
 $(O)/user/rules_load.o $(O)/san/user/rules_load.o: OX_CFLAGS += -DOX_SHARE_DIR='"$(SHARE)"'
 
