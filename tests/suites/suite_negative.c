@@ -480,8 +480,8 @@ static void play_phase(const struct negative_case *c, bool enforcing,
 {
 	const char *const args[] = { "--enforce",  "--hook",	 o->hook,   "--policy",
 				     "priority",   "--priority", LP "=-100", NULL };
+	unsigned int i, failed;
 	char what[64];
-	unsigned int i;
 
 	memset(&phase, 0, sizeof(phase));
 	phase.enforcing = enforcing;
@@ -499,11 +499,14 @@ static void play_phase(const struct negative_case *c, bool enforcing,
 		suite_run_end();
 	}
 	trace_retries(false);
+	failed = failed_zones();
 	if (!phase.stalls)
 		suite_fail("%s: no allocation has ever had to reclaim: this shows nothing", what);
+	if (!c->plain && !failed)
+		suite_fail("%s: no zone has ever failed its watermark: this shows nothing", what);
 	printf("negative %s: %lld direct reclaims, %u zones below their watermark, "
 	       "%u allocations refused",
-	       what, (long long)phase.stalls, failed_zones(), phase.refused);
+	       what, (long long)phase.stalls, failed, phase.refused);
 	if (enforcing)
 		printf("; nominated %lld, false alarms %lld, OOMs %lld",
 		       (long long)daemon_status("counters.nominated"),
