@@ -415,16 +415,16 @@ static void __attribute__((noreturn)) raise_all(void)
 {
 	struct person *p;
 	siginfo_t info;
+	pid_t pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "nursery");
 	for (p = town->list; p < town->list + town->n; p++) {
-		p->pid = fork();
-		if (!p->pid) {
-			p->pid = getpid();
+		pid = fork(); /* *p is shared: only what is true for both may be written there */
+		p->pid = pid ? pid : getpid();
+		if (!pid)
 			live(p);
-		}
-		if (p->pid < 0)
+		if (pid < 0)
 			give_up(p, "fork", errno);
 		if (p->kind == PEOPLE_REAPED)
 			raise_reaped(p);
