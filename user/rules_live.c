@@ -344,7 +344,7 @@ static int load(struct ox_live *l, struct ox_rules **ret)
 	int err = ox_rules_load_all(&path, !!path, ox_rules_shipped(), ret, &errors);
 
 	if (err == -ENOENT && l->path)
-		return ox_err_r(-ENXIO, "rules: %s has neither oomx.yaml nor oomx.d", l->path);
+		return ox_err_r(-EILSEQ, "rules: %s has neither oomx.yaml nor oomx.d", l->path);
 	if (err == -ENOMEM)
 		return ox_err_r(err, "rules: no memory");
 	ox_located_log(&errors);
@@ -407,7 +407,7 @@ int ox_live_new(const char *path, struct ox_live **ret)
 	if (l->timer < 0 || l->inotify < 0 || l->epoll < 0)
 		err = ox_err_r(-errno, "rules: no event loop: %m");
 	else if (path && (!l->path || access(l->path, F_OK)))
-		err = ox_err_r(-ENXIO, "rules: %s: %m", path);
+		err = ox_err_r(-EILSEQ, "rules: %s: %m", path);
 	else
 		err = load(l, &l->rules);
 	if (err == -ENOENT) {
