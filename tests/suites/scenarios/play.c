@@ -289,6 +289,23 @@ static void expect_told(const struct scenario *s)
 		daemon_complain_events();
 }
 
+static bool unshielded(void *arg)
+{
+	return proc_oom_score_adj(worker_pid(arg)) != -1000;
+}
+
+/* Who is to die and has -1000 is killed by nobody: a rule is to give it something else, before. */
+static void await_unshielded(const struct scenario *s)
+{
+	const struct player *p;
+
+	for (p = s->players; p->comm; p++) {
+		if (p->is & DIES && p->adj == -1000 &&
+		    !suite_wait(unshielded, workers[p - s->players], SUITE_STEP_MS))
+			suite_fail("expected %s to lose its oom_score_adj of -1000", p->comm);
+	}
+}
+
 static void play_oomx(const struct scenario *s, bool first)
 {
 	struct worker *trigger;
@@ -298,6 +315,7 @@ static void play_oomx(const struct scenario *s, bool first)
 	trigger = start_all(s, true);
 	if (first || s->processes)
 		expect_rules(s);
+	await_unshielded(s);
 	count(s, &before);
 	if (run_out(s, trigger)) {
 		cast_expect_dead(&cast);

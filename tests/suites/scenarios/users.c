@@ -45,6 +45,11 @@ const struct scenario scenarios_systemd[] = {
 	"  protect: true\n"
 #define I4_REQUEST I3
 
+/* I5: a program that shields itself. The kernel takes whom it can, and that is never the hog. */
+#define I5                                                                                         \
+	"rules:\n"                                                                                 \
+	"- name: no-shield\n  match: {cgroup: /s/hog}\n  unshield: 0\n"
+
 /* I7: what can be lost goes first, and be it smaller */
 #define I7                                                                                         \
 	"rules:\n"                                                                                 \
@@ -87,6 +92,10 @@ const struct scenario scenarios_users[] = {
 		{ "main", BURSTABLE_POD(1) CRI(2), 26, DIES, .adj = 500, .request_mib = 64 },
 		{ "system", GUARANTEED_POD(3) CRI(3), 22, GROWS, .adj = -997,
 		  .request_mib = 64 } } },
+	{ .name = "I5", .rules = I5, .rule = "no-shield", .players = {
+		{ "hog", "hog", 50, DIES, "no-shield", .adj = -1000 },
+		{ "notifier", "notifier", 25, KERNELS, "(none)" },
+		{ "editor", "editor", 12 } } },
 	{ .name = "I7", .top = "/user.slice", .rules = I7, .rule = "tabs", .processes = true,
 	  .players = {
 		{ "batch", "app.slice/batch.scope", 60, KERNELS, "(none)", .uid = 1000 },
