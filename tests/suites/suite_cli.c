@@ -288,7 +288,7 @@ static void cases_rules(void)
 	case_error("rules: a mistake, check-config", BAD_RULES, 0, ARGS("check-config", path));
 	case_error("rules: a mistake, run", BAD_RULES, 0, ARGS("run", "--rules", path));
 	case_error("rules: none there", BAD_RULES, 0, ARGS("run", "--rules", "/nonexistent"));
-	case_error("rules: a directory without any", FAILURE, 0, ARGS("run", "--rules", "/usr"));
+	case_error("rules: a directory without any", BAD_RULES, 0, ARGS("run", "--rules", "/usr"));
 }
 
 static void cases_not_running(void)
