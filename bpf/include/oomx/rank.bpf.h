@@ -409,6 +409,7 @@ static __always_inline int ox_visit_ends(struct ox_seat *s)
 	return end != 0;
 }
 
+/* What bpf_loop() hands to its callback has to lie on the stack, and the seat does not. */
 struct ox_walk {
 	struct ox_seat *seat;
 };

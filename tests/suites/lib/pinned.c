@@ -166,7 +166,7 @@ static void pinned_adopted(struct scene *s)
 	expect_nothing_left();
 }
 
-/* What counts is what is asked for now: here, to watch. */
+/* A successor that only watches takes over as well: what it was started for counts. */
 static void pinned_observed(struct scene *s)
 {
 	static const char *const observe[] = { "--policy", "priority", NULL };
