@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include <linux/oom.h>
 
 #include "capability.h"
 #include "cleanup.h"
@@ -26,6 +28,8 @@
 
 #define RT_PRIORITY 50
 #define STACK_BYTES 65536
+#define CPUS_MAX 8192 /* NR_CPUS of the largest distribution kernels */
+#define THREADS 2
 #define NOMINEES 64
 #define END_MS 2000 /* for one that is told to end */
 /* A nominee that has not been killed by then was a false alarm. */
@@ -45,10 +49,20 @@ struct altered {
 };
 
 struct state {
+	pthread_mutex_t lock; /* of all but the descriptors */
+	pthread_barrier_t ready;
 	struct ring_buffer *ring;
+	int requests, control;
 	int map;		   /* oomx_raised */
 	struct oomx_stats *stats; /* the kernel's own, mapped */
 	struct altered altered[NOMINEES];
+};
+
+struct server {
+	struct state *s;
+	pthread_t thread;
+	cpu_set_t *cpus; /* its half */
+	int epoll;
 };
 
 static __u64 now_ns(void)
@@ -201,9 +215,9 @@ static int restore_due(struct state *s, __u64 age_ns)
 }
 
 /* Runs the whole way once, on this very process: what it needs is in memory after that. */
-static int rehearse(struct state *s)
+static int rehearse(struct state *s, int old_adj, int set_adj)
 {
-	struct oomx_request q = { .pid = getpid(), .old_adj = 0, .set_adj = OOMX_ADJ_RAISED,
+	struct oomx_request q = { .pid = getpid(), .old_adj = old_adj, .set_adj = set_adj,
 				  .flags = OOMX_REQ_EXCLUSIVE, .ktime_ns = now_ns() };
 	char stack[STACK_BYTES];
 
@@ -224,10 +238,10 @@ static int settle(struct state *s, bool keep_cap)
 		return ox_err_r(-errno, "responder: cannot open its own oom_score_adj: %m");
 	if (sched_setscheduler(0, SCHED_FIFO, &p))
 		ox_warn("responder: no real-time priority (%m): answers may come late, ignoring");
-	err = rehearse(s);
+	err = rehearse(s, 0, OOMX_ADJ_RAISED);
 	if (err)
 		return err;
-	if (put_value(fd, -1000))
+	if (put_value(fd, OOM_SCORE_ADJ_MIN))
 		return ox_err_r(-EPERM, "responder: cannot protect itself (oom_score_adj): %m");
 	(void)close(fd);
 	err = keep_cap ? 0 : ox_cap_resource_drop();
@@ -244,57 +258,149 @@ static int settle(struct state *s, bool keep_cap)
  * the ring readable with nothing to read, and its writer may be waiting for this very CPU. In real
  * time, asking again and again would keep it from ever coming back.
  */
-static int watch(int requests, int control)
+static int watch(const struct state *s)
 {
-	struct epoll_event ring = { .events = EPOLLIN | EPOLLET, .data.fd = requests };
-	struct epoll_event end = { .events = EPOLLIN, .data.fd = control };
+	struct epoll_event ring = { .events = EPOLLIN | EPOLLET, .data.fd = s->requests };
+	struct epoll_event end = { .events = EPOLLIN, .data.fd = s->control };
 	int fd = epoll_create1(EPOLL_CLOEXEC);
 
-	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, requests, &ring) ||
-	    epoll_ctl(fd, EPOLL_CTL_ADD, control, &end))
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, s->requests, &ring) ||
+	    epoll_ctl(fd, EPOLL_CTL_ADD, s->control, &end))
 		return ox_err_r(-errno, "responder: epoll: %m");
 	return fd;
 }
 
-static void serve(struct state *s, int epoll, int control)
+static void serve(const struct server *v)
 {
+	struct state *s = v->s;
 	struct epoll_event ev[2];
 	int timeout = -1, i, n;
 	bool go_on = true;
 
 	while (go_on) {
-		n = epoll_wait(epoll, ev, 2, timeout);
+		n = epoll_wait(v->epoll, ev, 2, timeout);
 		if (n < 0 && errno != EINTR)
 			break;
+		(void)pthread_mutex_lock(&s->lock); /* a plain one cannot fail */
 		(void)ring_buffer__consume(s->ring); /* our callback never fails */
-		for (i = 0; i < n; i++)
-			if (ev[i].data.fd == control) /* the daemon closed it, or died */
-				go_on = false;
 		timeout = restore_due(s, RESTORE_AFTER_NS);
+		(void)pthread_mutex_unlock(&s->lock);
+		for (i = 0; i < n; i++)
+			if (ev[i].data.fd == s->control) /* the daemon closed it, or died */
+				go_on = false;
 	}
-	(void)restore_due(s, 0);
+}
+
+/* ---- two threads ---------------------------------------------------------------------------- */
+
+static void keep_to(const struct server *v)
+{
+	if (sched_setaffinity(0, CPU_ALLOC_SIZE(CPUS_MAX), v->cpus))
+		ox_warn("responder: cannot keep to half of the CPUs (%m), ignoring");
+}
+
+static void *second(void *arg)
+{
+	struct server *v = arg;
+	struct state *s = v->s;
+
+	keep_to(v);
+	(void)pthread_mutex_lock(&s->lock);
+	/* for the sake of its stack; alters nothing */
+	(void)rehearse(s, OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MIN);
+	(void)pthread_mutex_unlock(&s->lock);
+	(void)pthread_barrier_wait(&s->ready);
+	serve(v);
+	return NULL;
+}
+
+/* Deals out the CPUs that this process may use. False: there are not enough. */
+static bool halve(struct server v[THREADS])
+{
+	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
+	cpu_set_t *all = CPU_ALLOC(CPUS_MAX);
+	unsigned int i, n = 0;
+
+	v[0].cpus = CPU_ALLOC(CPUS_MAX);
+	v[1].cpus = CPU_ALLOC(CPUS_MAX);
+	if (all && v[0].cpus && v[1].cpus && !sched_getaffinity(0, size, all)) {
+		CPU_ZERO_S(size, v[0].cpus);
+		CPU_ZERO_S(size, v[1].cpus);
+		for (i = 0; i < CPUS_MAX; i++)
+			if (CPU_ISSET_S(i, size, all))
+				CPU_SET_S(i, size, v[n++ % THREADS].cpus);
+	}
+	CPU_FREE(all);
+	return n >= THREADS;
+}
+
+/*
+ * Whoever is woken is put on the CPU it was on last (select_task_rq_rt(), kernel/sched/rt.c, 6.1
+ * to 7.3, if no real-time task runs there). If it is the one where out_of_memory() is held, on a
+ * kernel that does not preempt itself, that thread gets no CPU until the wait is over. The other
+ * one is on none of the same CPUs.
+ */
+static int start_second(struct server *v)
+{
+	pthread_attr_t attr;
+	int err;
+
+	v->epoll = watch(v->s);
+	if (v->epoll < 0)
+		return v->epoll;
+	err = pthread_attr_init(&attr) ?: pthread_attr_setstacksize(&attr, 4 * STACK_BYTES) ?:
+	      pthread_create(&v->thread, &attr, second, v);
+	if (err)
+		return ox_err_r(-err, "responder: cannot start a thread: %s", strerror(err));
+	(void)pthread_attr_destroy(&attr);
+	(void)pthread_barrier_wait(&v->s->ready);
+	return 0;
+}
+
+/* Until the daemon is gone, or wants it to end. */
+static int respond(struct state *s)
+{
+	struct server v[THREADS] = { { .s = s }, { .s = s } };
+	bool two = halve(v);
+	int err;
+
+	v[0].epoll = watch(s);
+	if (v[0].epoll < 0)
+		return v[0].epoll;
+	if (two) {
+		err = start_second(&v[1]);
+		if (err)
+			return err;
+		keep_to(&v[0]);
+	}
+	if (write(s->control, "r", 1) != 1)
+		return ox_err_r(-errno, "responder: the daemon is gone: %m");
+	serve(&v[0]);
+	if (two)
+		(void)pthread_join(v[1].thread, NULL);
+	return 0;
 }
 
 int ox_cmd_responder(int argc, char **argv)
 {
-	struct state s = {};
-	int requests, stats, control, keep_cap, epoll, err;
+	static struct state s = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	int stats, keep_cap, err;
 
-	if (argc != 6 || ox_parse_s32(argv[1], 0, 1 << 20, &requests) ||
+	if (argc != 6 || ox_parse_s32(argv[1], 0, 1 << 20, &s.requests) ||
 	    ox_parse_s32(argv[2], 0, 1 << 20, &s.map) ||
 	    ox_parse_s32(argv[3], 0, 1 << 20, &stats) ||
-	    ox_parse_s32(argv[4], 0, 1 << 20, &control) || ox_parse_s32(argv[5], 0, 1, &keep_cap))
+	    ox_parse_s32(argv[4], 0, 1 << 20, &s.control) || ox_parse_s32(argv[5], 0, 1, &keep_cap))
 		return ox_err_r(OX_EXIT_USAGE, "responder: started by 'oomx run', not by hand");
 	s.stats = mmap(NULL, sizeof(*s.stats), PROT_READ | PROT_WRITE, MAP_SHARED, stats, 0);
 	if (s.stats == MAP_FAILED)
 		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot map the counters: %m");
-	s.ring = ring_buffer__new(requests, on_request, &s, NULL);
-	if (!s.ring)
+	s.ring = ring_buffer__new(s.requests, on_request, &s, NULL);
+	if (!s.ring || pthread_barrier_init(&s.ready, NULL, THREADS))
 		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot read requests: %m");
-	epoll = watch(requests, control);
-	err = epoll < 0 ? epoll : settle(&s, keep_cap);
-	if (!err && write(control, "r", 1) == 1)
-		serve(&s, epoll, control);
+	err = settle(&s, keep_cap);
+	if (!err)
+		err = respond(&s);
+	(void)restore_due(&s, 0);
 	ring_buffer__free(s.ring);
 	return err ? OX_EXIT_FAILURE : OX_EXIT_OK;
 }
