@@ -61,17 +61,21 @@ static void add(struct ox_reap *r, const struct oomx_rec_kill *k)
 	};
 }
 
-/* The kernel writes a line for each of its kills; this one it only saw dying. */
+/*
+ * The kernel writes a line for each of its kills; this one it only saw dying. In one write(), for
+ * that is a line; not by stdio, which asks for the file's position, and /dev/kmsg has none.
+ */
 static void tell_kernel_log(const struct oomx_rec_kill *k)
 {
 	_cleanup_close_ int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	char comm[3 * OOMX_COMM_LEN + 1];
+	char comm[3 * OOMX_COMM_LEN + 1], line[256];
+	int n;
 
 	ox_utf8_clean(k->victim.comm, sizeof(k->victim.comm), true, comm, sizeof(comm));
-	if (fd < 0 ||
-	    dprintf(fd, "<3>oomx: out of memory: sent SIGKILL to process %u (%s), UID:%u, "
-			"decision %llu\n", k->victim.pid, comm, k->victim.uid,
-		    (unsigned long long)k->hdr.decision) < 0)
+	n = snprintf(line, sizeof(line), "<3>oomx: out of memory: sent SIGKILL to process %u (%s), "
+		     "UID:%u, decision %llu\n", k->victim.pid, comm, k->victim.uid,
+		     (unsigned long long)k->hdr.decision);
+	if (fd < 0 || write(fd, line, n) != n)
 		ox_warn("cannot write to the kernel's log (%m): killed process %u (%s)",
 			k->victim.pid, comm);
 }

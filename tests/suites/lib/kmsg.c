@@ -15,6 +15,8 @@ static struct {
 	int fd;
 	struct kmsg_kill kills[KMSG_KILLS_MAX];
 	unsigned int n_kills;
+	pid_t signals[KMSG_KILLS_MAX]; /* that oomx says it has sent */
+	unsigned int n_signals;
 	unsigned int lost, lost_before; /* the last clear */
 	char trouble[160];
 	bool told;
@@ -99,6 +101,19 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+/* The line that user/reap.c writes */
+static void note_signal(const char *text)
+{
+	static const char what[] = "oomx: out of memory: sent SIGKILL to process ";
+
+	if (strncmp(text, what, strlen(what)))
+		return;
+	if (log_.n_signals == KMSG_KILLS_MAX)
+		log_.lost++;
+	else
+		log_.signals[log_.n_signals++] = (pid_t)strtol(text + strlen(what), NULL, 10);
+}
+
 static void note(const char *text)
 {
 	const char *at = strstr(text, "Killed process ");
@@ -118,6 +133,7 @@ void kmsg_read(void)
 {
 	static char buf[8192];
 	char *text, *end;
+	bool kernel;
 	ssize_t n;
 
 	for (;;) {
@@ -133,21 +149,23 @@ void kmsg_read(void)
 		if (!text || !memchr(buf, ',', (size_t)(text - buf)))
 			continue;
 		/* User space can write here too; the facility, above the low three bits, tells. */
-		if (strtoul(buf, NULL, 10) >> 3)
-			continue;
+		kernel = !(strtoul(buf, NULL, 10) >> 3);
 		text++;
 		end = strchr(text, '\n');
 		if (end)
 			*end = '\0';
 		unescape(text);
-		note(text);
+		if (kernel)
+			note(text);
+		else
+			note_signal(text);
 	}
 }
 
 void kmsg_clear(void)
 {
 	kmsg_read();
-	log_.n_kills = 0;
+	log_.n_kills = log_.n_signals = 0;
 	log_.lost_before = log_.lost;
 }
 
@@ -177,6 +195,15 @@ unsigned int kmsg_kills_of(pid_t pid)
 	return n;
 }
 
+unsigned int kmsg_signals_to(pid_t pid)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < log_.n_signals; i++)
+		n += log_.signals[i] == pid;
+	return n;
+}
+
 struct others {
 	const struct proc_census *before;
 	char what[128];
@@ -185,12 +212,14 @@ struct others {
 static bool others_unchanged(void *arg)
 {
 	struct others *o = arg;
-	pid_t dead[KMSG_KILLS_MAX];
-	unsigned int i;
+	pid_t dead[2 * KMSG_KILLS_MAX];
+	unsigned int i, n = 0;
 
 	for (i = 0; i < log_.n_kills; i++)
-		dead[i] = log_.kills[i].pid;
-	return proc_census_holds(o->before, dead, i, o->what, sizeof(o->what));
+		dead[n++] = log_.kills[i].pid;
+	for (i = 0; i < log_.n_signals; i++)
+		dead[n++] = log_.signals[i];
+	return proc_census_holds(o->before, dead, n, o->what, sizeof(o->what));
 }
 
 void kmsg_expect_complete(void)

@@ -25,9 +25,11 @@ unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max); /* those read s
 /* "Killed process PID (COMM)" lines since the last clear, in order. */
 unsigned int kmsg_kills(const struct kmsg_kill **ret_kills);
 unsigned int kmsg_kills_of(pid_t pid);
+/* How often oomx has written here that it sent a SIGKILL to this process, since the last clear. */
+unsigned int kmsg_signals_to(pid_t pid);
 /* Fails if some of the kernel log since the last clear was not read: it is no witness then. */
 void kmsg_expect_complete(void);
-/* Fails unless all but those killed soon are as they were. */
+/* Fails unless all but those killed, by the kernel or by oomx, soon are as they were. */
 void kmsg_expect_others_unchanged(const struct proc_census *before);
 
 /* The first warning, oops or stall since the last call; NULL if none. */
