@@ -23,6 +23,7 @@ struct ox_blob {
 	unsigned long size;
 };
 
-#define OX_BLOB(name) ((struct ox_blob){ ox_obj_##name, ox_obj_##name##_end - ox_obj_##name })
+#define OX_BLOB(name) ((struct ox_blob){ ox_obj_##name, \
+			  (unsigned long)ox_obj_##name##_end - (unsigned long)ox_obj_##name })
 
 #endif
