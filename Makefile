@@ -21,7 +21,7 @@ ifneq ($(filter-out $(INDIRECT),$(or $(MAKECMDGOALS),all)),)
 $(O)/config.mk: scripts/detect.sh Makefile
 	@mkdir -p $(O)
 	@sh scripts/detect.sh $@
--include $(O)/config.mk
+include $(O)/config.mk
 endif
 
 HOOKS := observe nominate struct_ops
