@@ -46,6 +46,7 @@ struct altered {
 	__u64 since_ns;
 	int old_adj;
 	int set_adj;
+	bool inherited; /* not nominated itself: forked by one that was */
 };
 
 struct state {
@@ -95,7 +96,8 @@ static void count_false_alarm(struct state *s, const struct altered *a)
 {
 	struct oomx_raised r;
 
-	if (a->set_adj == OOMX_ADJ_RAISED && !bpf_map_lookup_elem(s->map, &a->pid, &r) && !r.killed)
+	if (a->set_adj == OOMX_ADJ_RAISED && !a->inherited &&
+	    !bpf_map_lookup_elem(s->map, &a->pid, &r) && !r.killed)
 		__atomic_fetch_add(&s->stats->false_alarms, 1, __ATOMIC_RELAXED);
 }
 
@@ -156,10 +158,12 @@ static void disown(struct state *s, const struct oomx_request *q)
 {
 	struct altered a;
 
-	if (!take(q, &a))
+	if (!take(q, &a)) {
+		a.inherited = true;
 		put_back(s, &a);
-	else
+	} else {
 		(void)bpf_map_delete_elem(s->map, &q->pid); /* it is gone */
+	}
 }
 
 /* libbpf's callback for one request */

@@ -14,6 +14,7 @@
 #include <oomx/watch.bpf.h>
 
 #define OX_NOMINEES 8
+#define OX_LATELY 1024
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -24,6 +25,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 16);
 } oomx_demotions SEC(".maps");
+
+/*
+ * What was asked for, by process id: like oomx_raised, but nobody deletes from it. fork() copies
+ * the value some time before the child runs; by then the parent may have its own again, and be on
+ * record no more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OX_LATELY);
+	__type(key, u32);
+	__type(value, struct oomx_raised);
+} oomx_lately SEC(".maps");
 
 /* Those lately nominated, whatever became of them. Slots are overwritten in turn. */
 struct ox_nominee {
@@ -59,6 +72,7 @@ __noinline int ox_request_put(struct oomx_request *q, bool demoter)
 
 	if (bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY))
 		return false;
+	bpf_map_update_elem(&oomx_lately, &pid, &raised, BPF_ANY);
 	r = demoter ? bpf_ringbuf_reserve(&oomx_demotions, sizeof(*r), 0) :
 		      bpf_ringbuf_reserve(&oomx_requests, sizeof(*r), 0);
 	if (!r)
@@ -153,13 +167,16 @@ static __always_inline void ox_request_inherited(struct task_struct *parent,
 						 struct task_struct *child)
 {
 	u32 pid = BPF_CORE_READ(parent, tgid);
-	struct oomx_raised *of = bpf_map_lookup_elem(&oomx_raised, &pid);
+	struct oomx_raised *of = bpf_map_lookup_elem(&oomx_lately, &pid);
 	struct oomx_request q = { .flags = OOMX_REQ_RESTORE };
 
 	if (!of || of->start_ns != BPF_CORE_READ(parent, group_leader, start_boottime))
 		return;
 	q.pid = BPF_CORE_READ(child, tgid);
 	if (q.pid == pid || ox_adj_now(child) != of->set_adj) /* a thread, or forked before that */
+		return;
+	/* put back, and set to the same by its owner since */
+	if (ox_adj_now(parent) == of->set_adj && !bpf_map_lookup_elem(&oomx_raised, &pid))
 		return;
 	q.old_adj = of->old_adj;
 	q.set_adj = of->set_adj;
