@@ -144,6 +144,22 @@ static unsigned int told_of(const struct cast *c, unsigned int i)
 	return count;
 }
 
+/*
+ * The choice was oomx's ("kill"). Where it was the kernel's, oomx enforcing, an "abstain" of the
+ * same OOM, sent before the kill, says why. Of a kill that oomx has no say in there is none.
+ */
+static void expect_reason(const struct cast *c, const struct event *e)
+{
+	const struct event *a = daemon_find(OOMX_REC_ABSTAIN, e->decision, 0);
+
+	if (e->type == OOMX_REC_KILL && (a || c->kernels_own))
+		suite_fail("%s (%d) is told as oomx's choice, though %s", e->who.comm, e->who.pid,
+			   a ? a->reason : "that was not for oomx to make");
+	if (e->type == OOMX_REC_KERNEL_KILL && !a != c->kernels_own)
+		suite_fail("%s (%d) is told as the kernel's choice, and why oomx stood back: %s",
+			   e->who.comm, e->who.pid, a ? a->reason : "not at all");
+}
+
 static bool all_told(void *arg)
 {
 	const struct cast *c = arg;
@@ -172,8 +188,10 @@ static void expect_told(const struct cast *c)
 				   worker_victim_pid(c->players[i]), told_of(c, i));
 	}
 	for (i = 0; i < n; i++) {
-		if ((e[i].type == OOMX_REC_KILL || e[i].type == OOMX_REC_KERNEL_KILL) &&
-		    !meant_pid(c, e[i].who.pid) && !is_sharer(c, e[i].who.pid))
+		if (e[i].type != OOMX_REC_KILL && e[i].type != OOMX_REC_KERNEL_KILL)
+			continue;
+		expect_reason(c, &e[i]);
+		if (!meant_pid(c, e[i].who.pid) && !is_sharer(c, e[i].who.pid))
 			suite_fail("told as killed, and not meant to be: %s (%d)", e[i].who.comm,
 				   e[i].who.pid);
 	}

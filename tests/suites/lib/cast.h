@@ -19,6 +19,7 @@ struct cast {
 	struct worker *players[CAST_MAX];
 	bool meant[CAST_MAX]; /* to be killed */
 	struct worker *trigger;
+	bool kernels_own; /* by right: oomx has nothing to say about it */
 	pid_t dismissed;
 	struct proc_census before;
 	int64_t vmstat_before;
@@ -43,7 +44,8 @@ bool cast_await(struct cast *c);
 /*
  * Complains unless those meant are dead, all the others alive (the trigger having what it wanted),
  * the kernel log knows no other victim, and everybody else is there with his oom_score_adj as it
- * was. With a daemon running, each of the dead is told once, and nobody else.
+ * was. With a daemon running, each of the dead is told once, and nobody else: as oomx's choice, or
+ * as the kernel's own together with the reason why oomx stood back; or, kernels_own, without one.
  */
 void cast_expect_dead(struct cast *c);
 
