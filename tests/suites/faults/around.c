@@ -8,6 +8,7 @@
 
 #include "faults/faults.h"
 #include "lib/cast.h"
+#include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/hang.h"
@@ -15,7 +16,7 @@
 #include "lib/suite.h"
 #include "lib/testbpf.h"
 
-#define LOOK_MS 1500 /* a while in which somebody could be killed */
+#define OOMS 8 /* that take nobody */
 
 /* ---- whom nobody may kill -------------------------------------------------------------------- */
 
@@ -33,15 +34,37 @@ static void restart_with_policy(const char *name)
 static void play_policy_never(void)
 {
 	restart_with_policy("never");
-	faults_expect_hp();
+	faults_expect_abstained("no_candidate");
 	daemon_stop();
 	faults_start();
 	faults_expect_lp();
 }
 
+struct repeated {
+	int64_t ooms, of_ours; /* before */
+};
+
+/* The kernel has gone to kill somebody so often, and, with oomx there, has asked it each time. */
+static bool came_again(void *arg)
+{
+	const struct repeated *r = arg;
+
+	return cgroup_event(SCENE_CGROUP, "oom") >= r->ooms + OOMS &&
+	       (!daemon_running() || daemon_counter("counters.ooms") >= r->of_ours + OOMS);
+}
+
+static bool told_nobody(void *arg)
+{
+	const struct event *e = daemon_find(OOMX_REC_ABSTAIN, 0, 0);
+
+	(void)arg;
+	return e && !strcmp(e->reason, "no_candidate");
+}
+
 /* Everybody has -1000: the kernel kills nobody, and the allocation is tried again and again. */
 static void play_all_protected(void)
 {
+	struct repeated r = { .ooms = cgroup_event(SCENE_CGROUP, "oom") };
 	const struct worker_growth g = { .mib = 64, .threads = 1 };
 	struct worker_spec lp = { .comm = "lp", .cgroup = SCENE_LP, .adj = -1000,
 				  .anon_kib = 48 << 10 };
@@ -54,10 +77,14 @@ static void play_all_protected(void)
 	cast_add(&cast, &lp, false);
 	trigger = cast_add(&cast, &hp, false);
 	cast_ready(&cast);
+	if (daemon_running())
+		r.of_ours = daemon_counter("counters.ooms");
 	worker_grow(trigger, &g);
-	suite_sleep(LOOK_MS);
-	if (worker_done(trigger))
-		suite_fail("memory was not short");
+	if (!suite_wait(came_again, &r, SUITE_STEP_MS) || worker_done(trigger))
+		suite_fail("expected %d OOMs and more, and no memory: hp %s", OOMS,
+			   worker_fate(trigger));
+	if (daemon_running() && !suite_wait(told_nobody, NULL, SUITE_STEP_MS))
+		suite_fail("expected \"abstain\": no_candidate");
 	cast_expect_dead(&cast);
 	cast_close(&cast);
 }
@@ -133,9 +160,10 @@ static void play_allocating_task(void)
 
 	reopen(true);
 	sysctl_set("vm/oom_kill_allocating_task", "1");
-	faults_expect_hp();
-	if (enforcing && !daemon_count(OOMX_REC_ABSTAIN))
-		suite_fail("no \"abstain\" says why lp was not killed");
+	if (enforcing)
+		faults_expect_abstained("sysctl");
+	else
+		faults_expect_hp();
 	reopen(false);
 	sysctl_set("vm/panic_on_oom", "1");
 	if (enforcing)
@@ -154,6 +182,7 @@ static void play_sysrq(void)
 	static struct cast cast;
 
 	cast_open(&cast);
+	cast.kernels_own = true;
 	cast_add(&cast, &lp, false);
 	cast_add(&cast, &hp, true);
 	cast_ready(&cast);
@@ -165,11 +194,11 @@ static void play_sysrq(void)
 	cgroup_drain(SCENE_CGROUP, 8);
 }
 
-/* Without ftrace the kernel calls no program of ours: then it decides alone, and again with it. */
+/* Without ftrace the kernel calls no program of ours: it decides alone; with it, it is asked. */
 static void play_ftrace_off(void)
 {
 	sysctl_set("kernel/ftrace_enabled", "0");
-	faults_expect_either();
+	faults_expect_hp();
 	sysctl_set("kernel/ftrace_enabled", "1");
 	faults_expect_lp();
 }

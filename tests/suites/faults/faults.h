@@ -28,7 +28,6 @@ struct faults {
 	struct scene scene; /* open, a memcg's */
 	const char *hook;
 	struct bpf_count at_rest; /* with no oomx */
-	unsigned int nominated, overruns; /* OOMs that lp was to die in; hp did instead */
 };
 extern struct faults faults;
 
@@ -39,16 +38,25 @@ void faults_await_other_responder(pid_t than);
 /* Whether the kernel alone loses sight of a dying victim, and kills a second one: tried once. */
 bool faults_kernel_hides(void);
 
-/* One OOM of the scene each. lp: or hp, where an event says that nobody answered in time. */
+/*
+ * One OOM of the scene each: whom it takes, and that it is told: lp as oomx's choice, hp as the
+ * kernel's, with the reason why oomx stood back. Nobody looks at that after _untold() and _hp().
+ */
 void faults_expect_lp(void);
+void faults_expect_lp_untold(void);
 void faults_expect_hp(void);
+void faults_expect_abstained(const char *reason); /* hp */
 void faults_expect_either(void);
+void faults_expect_either_untold(void);
 /* Of one that has been played: a has died, or else b; NULL: nobody. */
 void faults_expect_one_of(struct worker *a, struct worker *b);
-/* The same for lp. */
+/* lp, and told. */
 void faults_expect_played_lp(void);
 
 /* Cases with names and counts of their own (nominate.c); how many were played. */
 unsigned int faults_nominate(const struct suite_options *o);
+/* Two of them (held.c). */
+void faults_children(unsigned int runs);
+void faults_crash_raised(unsigned int runs);
 
 #endif

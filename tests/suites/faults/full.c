@@ -12,6 +12,8 @@
 #include "lib/testbpf.h"
 
 #define RAISED_MAX 1024 /* entries of oomx_raised */
+#define VICTIMS_MAX 16384 /* ... of oomx_victims */
+#define VALUE_MAX 256 /* bytes of the latter's values, and some more */
 
 /* ---- what is full ---------------------------------------------------------------------------- */
 
@@ -63,7 +65,7 @@ static void play_events_full(void)
 	kill(daemon_pid(), SIGSTOP);
 	fill_ring("oomx_vital");
 	fill_ring("oomx_bulk");
-	faults_expect_lp();
+	faults_expect_lp_untold();
 	if (daemon_counters(&after)) {
 		for (i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
 			if (after.dropped[lost[i]] <= before.dropped[lost[i]])
@@ -78,10 +80,13 @@ static void play_events_full(void)
 /* The responder does not read what nobody woke it for: there is no room for a request. */
 static void play_requests_full(void)
 {
-	pid_t pid = faults_responder();
+	pid_t pid;
 
+	daemon_stop();
+	faults_start(); /* with nobody's value to put back, which it wakes up for */
+	pid = faults_responder();
 	fill_ring("oomx_requests");
-	faults_expect_either();
+	faults_expect_abstained("ring_full");
 	kill(pid, SIGKILL); /* what is left is for the next one to pass over */
 	faults_await_other_responder(pid);
 	faults_expect_lp();
@@ -99,9 +104,34 @@ static void play_raised_full(void)
 	}
 	if (pid == (1 << 22))
 		suite_fail("oomx_raised takes nothing: %s", strerror(errno));
-	faults_expect_either();
+	faults_expect_abstained("ring_full"); /* not asked for what could not be put back */
 	while (pid-- > 1 << 22)
 		(void)bpf_map_delete_elem(fd, &pid);
+	close(fd);
+	faults_expect_lp();
+}
+
+/* Fills a map with what is nobody's: keys that no process id or address is equal to. */
+static void fill_victims(int fd, bool fill)
+{
+	char value[VALUE_MAX] = {};
+	__u64 key;
+
+	for (key = 1; key <= VICTIMS_MAX; key++) {
+		if (fill ? bpf_map_update_elem(fd, &key, value, BPF_ANY) :
+			   bpf_map_delete_elem(fd, &key) && errno != ENOENT)
+			suite_fatal("oomx_victims: %s", strerror(errno));
+	}
+}
+
+/* Of those whose end is awaited the oldest are given up: not the choice, nor what is told. */
+static void play_victims_full(void)
+{
+	int fd = map_by_name("oomx_victims");
+
+	fill_victims(fd, true);
+	faults_expect_lp();
+	fill_victims(fd, false);
 	close(fd);
 	faults_expect_lp();
 }
@@ -110,5 +140,6 @@ const struct fault_case faults_full[] = {
 	{ "events_full", play_events_full, NULL },
 	{ "requests_full", play_requests_full, NULL },
 	{ "raised_full", play_raised_full, NULL },
+	{ "victims_full", play_victims_full, NULL },
 	{ NULL, NULL, NULL },
 };

@@ -18,8 +18,6 @@
 #define OWNER_UID 1234
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
-#define FORKS 40
-#define SEEN_WITHIN 40 /* runs */
 #define TRIP_AFTER 10	  /* failures in a row that end enforcing */
 #define SELF_BIG_MIB 90
 #define SELF_GROW_MIB 48  /* of lp, the trigger: too much beside the big one */
@@ -138,91 +136,6 @@ static void play_rival(const char *what, bool keeps_min, unsigned int runs)
 	}
 	if (daemon_counter("counters.demoted") < runs)
 		suite_fatal("rivals were lowered fewer than %u times", runs);
-	close_case();
-}
-
-/* ---- children -------------------------------------------------------------------------------- */
-
-static bool children_clean(void *arg)
-{
-	char path[64], *line, *save = NULL;
-	static char procs[8192];
-
-	snprintf(path, sizeof(path), CGROUP_ROOT SCENE_LP "/cgroup.procs");
-	if (proc_read(path, procs, sizeof(procs)))
-		return false;
-	for (line = strtok_r(procs, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		int adj = proc_oom_score_adj((pid_t)strtol(line, NULL, 10));
-
-		if (adj != PROC_NO_ADJ && adj != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool family_logged(void *arg)
-{
-	(void)arg;
-	return kmsg_kills_of(worker_pid(scene.lp)) || kmsg_signals_to(worker_pid(scene.lp));
-}
-
-/*
- * A child may have to go as well: forking on, they may use up what lp's death made free. Whoever is
- * killed is of lp's name, as its children are. lp may be the trigger: where the responder is late,
- * the kill is oomx's own then.
- */
-static void expect_family_dead(void)
-{
-	const struct kmsg_kill *logged;
-	unsigned int i, n = kmsg_kills(&logged);
-
-	for (i = 0; i < n; i++)
-		if (strcmp(logged[i].comm, "lp"))
-			suite_fail("the kernel logged the kill of %s (%d)", logged[i].comm,
-				   logged[i].pid);
-	if (kmsg_kills_of(worker_pid(scene.lp)) + kmsg_signals_to(worker_pid(scene.lp)) != 1)
-		suite_fail("expected one kill of lp, the kernel logged %u, and oomx %u",
-			   kmsg_kills_of(worker_pid(scene.lp)),
-			   kmsg_signals_to(worker_pid(scene.lp)));
-	if (!worker_killed(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
-		suite_fail("expected lp to be killed and only children of it besides; "
-			   "lp %s, h2 %s, hp %s",
-			   worker_fate(scene.lp), worker_fate(scene.h2), worker_fate(scene.hp));
-}
-
-/*
- * lp forks while it is nominated: no child may keep the value that lp had for a moment. That moment
- * is so short that some runs see no fork in it.
- */
-static void play_children(unsigned int runs)
-{
-	unsigned int i;
-
-	open_case(enforce);
-	scene.lp_forks = FORKS;
-	for (i = 1; i <= runs || (i <= SEEN_WITHIN && !daemon_counter("counters.inherited")); i++) {
-		begin_run("children", i);
-		daemon_clear();
-		if (scene_play(&scene)) {
-			if (!suite_wait(family_logged, NULL, SUITE_STEP_MS))
-				suite_fail("neither the kernel nor oomx logged the kill of lp");
-			expect_family_dead();
-			scene_expect_others_unchanged(&scene);
-		}
-		if (!suite_wait(children_clean, NULL, SUITE_STEP_MS))
-			suite_fail("a child of lp has kept the raised oom_score_adj");
-		if (suite_run_failed())
-			daemon_complain_events();
-		cgroup_set(SCENE_LP, "cgroup.kill", "1");
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	printf("faults children: %lld were forked while lp was nominated, in %u runs\n",
-	       (long long)daemon_counter("counters.inherited"), i - 1);
-	suite_run_begin("children, seen", 1);
-	if (daemon_counter("counters.inherited") <= 0)
-		suite_fail("no child was forked while lp was nominated: nothing was shown");
-	suite_run_end();
 	close_case();
 }
 
@@ -390,7 +303,7 @@ static void play_scope(bool inside, unsigned int runs)
 
 /*
  * A daemon that is killed, and its responder cannot clean up: the kernel decides alone, and `oomx
- * stop` removes what is left. (Of one that dies with a value raised, suite_cli has a case.)
+ * stop` removes what is left. (Of one that dies with a value raised: held.c.)
  */
 static void play_crash(unsigned int runs)
 {
@@ -451,7 +364,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 	} cases[] = {
 		{ "rival_of_root", play_rival_of_root },
 		{ "rival_of_owner", play_rival_of_owner },
-		{ "children", play_children },
+		{ "children", faults_children },
 		{ "stopped", play_stopped },
 		{ "killed", play_killed },
 		{ "breaker", play_breaker_once },
@@ -459,6 +372,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "in_scope", play_in_scope },
 		{ "out_of_scope", play_out_of_scope },
 		{ "crash", play_crash },
+		{ "crash_raised", faults_crash_raised },
 	};
 	unsigned int played = 0;
 	size_t i;

@@ -64,14 +64,24 @@ static void stopped(pid_t pid)
 		suite_fatal("ptrace: process %d does not stop", pid);
 }
 
+void thread_stop(pid_t tid)
+{
+	must(ptrace(PTRACE_SEIZE, tid, 0, 0), "seize");
+	must(ptrace(PTRACE_INTERRUPT, tid, 0, 0), "interrupt");
+	stopped(tid);
+}
+
+void thread_go_on(pid_t tid)
+{
+	must(ptrace(PTRACE_DETACH, tid, 0, 0), "detach");
+}
+
 void detach_program(pid_t pid, const char *name)
 {
 	struct user_regs_struct was, regs;
 	int fd = link_of(pid, name);
 
-	must(ptrace(PTRACE_SEIZE, pid, 0, 0), "seize");
-	must(ptrace(PTRACE_INTERRUPT, pid, 0, 0), "interrupt");
-	stopped(pid);
+	thread_stop(pid);
 	must(ptrace(PTRACE_GETREGS, pid, 0, &was), "registers");
 	/* it waits in a system call: the instruction for one is right before */
 	if ((ptrace(PTRACE_PEEKTEXT, pid, was.rip - SYSCALL_LEN, 0) & 0xffff) != SYSCALL_INSN)
@@ -88,5 +98,5 @@ void detach_program(pid_t pid, const char *name)
 	if (regs.rax)
 		suite_fatal("oomx cannot close descriptor %d: %lld", fd, (long long)regs.rax);
 	must(ptrace(PTRACE_SETREGS, pid, 0, &was), "set registers");
-	must(ptrace(PTRACE_DETACH, pid, 0, 0), "detach");
+	thread_go_on(pid);
 }

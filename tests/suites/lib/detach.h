@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * detach.h - takes a BPF program of oomx's off its hook, and nothing else: has the daemon close the
- * link's descriptor, by ptrace (x86-64). The kernel has no call to do that from outside.
+ * detach.h - what only ptrace can do to oomx from outside. Takes a BPF program of its off its hook,
+ * and nothing else: has the daemon close the link's descriptor (x86-64). Stops a single thread.
  */
 #ifndef SUITE_DETACH_H
 #define SUITE_DETACH_H
@@ -9,5 +9,9 @@
 #include <sys/types.h>
 
 void detach_program(pid_t pid, const char *name); /* fatal if it is not attached */
+
+/* One thread alone, which no signal can do; the others of its process go on. Fatal on failure. */
+void thread_stop(pid_t tid);
+void thread_go_on(pid_t tid);
 
 #endif

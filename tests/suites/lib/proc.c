@@ -92,6 +92,26 @@ int proc_oom_score_adj(pid_t pid)
 	return (int)strtol(buf, NULL, 10);
 }
 
+unsigned int proc_threads(pid_t pid, pid_t *ret_tids, unsigned int max)
+{
+	unsigned int n = 0;
+	struct dirent *d;
+	char path[64];
+	DIR *dir;
+	pid_t tid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		tid = (pid_t)strtol(d->d_name, NULL, 10);
+		if (tid > 0 && n++ < max)
+			ret_tids[n - 1] = tid;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 /* Fields 9 (flags) and 22 (starttime) of /proc/PID/stat, and the comm. */
 static int read_stat(pid_t pid, struct proc_entry *ret, unsigned long *ret_flags, char *ret_state)
 {

@@ -29,6 +29,8 @@ void proc_drop_caches(void);
 #define PROC_NO_ADJ (-9999)
 int proc_oom_score_adj(pid_t pid); /* PROC_NO_ADJ: no such process */
 
+unsigned int proc_threads(pid_t pid, pid_t *ret_tids, unsigned int max); /* how many it has */
+
 /* Every user process: who it is and what its oom_score_adj is. */
 uint64_t proc_start_ns(pid_t pid); /* CLOCK_BOOTTIME, to a clock tick; 0: no such process */
 

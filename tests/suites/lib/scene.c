@@ -116,7 +116,6 @@ static struct worker *start_h2(const struct scene *s)
 
 bool scene_play(struct scene *s)
 {
-	const struct worker_growth fork = { .mib = 1, .threads = 1, .forks = s->lp_forks };
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
@@ -142,9 +141,9 @@ bool scene_play(struct scene *s)
 	s->vmstat_before = proc_vmstat("oom_kill");
 	kmsg_clear();
 
-	if (s->lp_forks)
-		worker_grow(s->lp, &fork);
 	worker_grow(s->hp, &g);
+	if (s->meanwhile)
+		s->meanwhile();
 	if (!suite_wait(over, s, SUITE_STEP_MS)) {
 		suite_fail("expected an OOM and its end, after %d s: lp %s, h2 %s, hp %s",
 			   SUITE_STEP_MS / 1000, worker_fate(s->lp), worker_fate(s->h2),

@@ -26,8 +26,8 @@ struct scene {
 	struct worker_spec h2_spec; /* its adj, uid, adj_keeps_min and anon_kib */
 	unsigned int hp_mib;
 	int lp_adj;
-	unsigned int lp_forks; /* children of lp's while hp grows */
 	bool oomx_ends;	       /* oomx itself may end meanwhile, and is no bystander */
+	void (*meanwhile)(void); /* called once hp grows, which does not wait for it */
 
 	struct worker *lp, *h2, *hp;
 	struct worker *ballast;	   /* global: most of the memory, never a candidate */

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hold - stretches moments that are too short to be met by luck: somebody is kept where he is until
+ * the suite says so. Counts the processes that are forked with the raised value.
+ */
+#include <oomx/kernel.bpf.h>
+#include "hold.h"
+
+#define STEPS (1 << 20) /* of each of two nested loops: time ends them */
+
+char _license[] SEC("license") = "GPL";
+
+extern const void oom_lock __ksym;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hold);
+} hold SEC(".maps");
+
+struct spin {
+	struct hold_at *at;
+	u64 end_ns;
+	bool over;
+};
+
+static int step(u32 i, struct spin *s)
+{
+	struct hold_at *at = s->at;
+
+	if (!at)
+		return 1;
+	s->over = ox_once(at->go) || bpf_ktime_get_ns() > s->end_ns;
+	return s->over;
+}
+
+static int steps(u32 i, struct spin *s)
+{
+	bpf_loop(STEPS, step, s, 0);
+	return s->over;
+}
+
+static __always_inline bool meant(const struct hold_at *at)
+{
+	char comm[16] = {};
+	u32 i;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (i = 0; i < sizeof(comm); i++) {
+		if (comm[i] != at->comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+static __always_inline int keep(u32 where)
+{
+	struct spin s = {};
+	u32 zero = 0;
+	struct hold *h = bpf_map_lookup_elem(&hold, &zero);
+
+	if (!h)
+		return 0;
+	s.at = &h->at[where];
+	if (!ox_once(s.at->armed) || !meant(s.at))
+		return 0;
+	s.at->armed = 0;
+	s.end_ns = bpf_ktime_get_ns() + HOLD_MAX_NS;
+	ox_once(s.at->held) = 1;
+	bpf_loop(STEPS, steps, &s, 0);
+	if (!ox_once(s.at->go))
+		s.at->gave_up = 1;
+	return 0;
+}
+
+/* oomx has had its choice raised by then, and nobody has been killed yet. */
+SEC("fentry/mutex_lock_killable")
+int BPF_PROG(hold_kill, void *lock)
+{
+	return lock == &oom_lock ? keep(HOLD_KILL) : 0;
+}
+
+/* Called by copy_process() after copy_signal() (kernel/fork.c, 6.1 to 7.3) */
+SEC("fentry/alloc_pid")
+int BPF_PROG(hold_fork)
+{
+	return keep(HOLD_FORK);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(hold_forked, struct task_struct *parent, struct task_struct *child)
+{
+	u32 zero = 0;
+	struct hold *h = bpf_map_lookup_elem(&hold, &zero);
+
+	if (h && parent->tgid != child->tgid && child->signal->oom_score_adj == OOMX_ADJ_RAISED)
+		__sync_fetch_and_add(&h->inherited, 1);
+	return 0;
+}
