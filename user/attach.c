@@ -65,6 +65,18 @@ size_t ox_attach(char *message, size_t size, __u32 type, const struct ox_identit
 	return used;
 }
 
+size_t ox_attach_mark(char *message, size_t size, __u32 type)
+{
+	const struct oomx_attachment a = { .size = sizeof(a), .type = type };
+	size_t start = align(size);
+
+	if (start + sizeof(a) > OX_RECORD_MAX)
+		return size;
+	memset(message + size, 0, start - size);
+	memcpy(message + start, &a, sizeof(a));
+	return start + sizeof(a);
+}
+
 /* ---- reading: messages come from a socket --------------------------------------------------- */
 
 /* The strings of the first attachment of that type; *ret_end is behind them. NULL: none. */
@@ -98,6 +110,13 @@ static const char *next(const char **at, const char *end)
 		return NULL;
 	*at = nul + 1;
 	return s;
+}
+
+bool ox_attached_mark(const void *message, size_t size, __u32 type)
+{
+	const char *end;
+
+	return find(message, size, type, &end);
 }
 
 const char *ox_attached(const void *message, size_t size, __u32 type, const char *key)

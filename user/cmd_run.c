@@ -32,6 +32,7 @@
 #include "selftest.h"
 #include "struct_ops.h"
 #include "sysctl.h"
+#include "telling.h"
 
 #define BACKLOG_BYTES (512U << 10)
 #define RESPONDER_LIVES 10 /* one that keeps dying is not restarted for ever */
@@ -65,23 +66,41 @@ static void print_json(json_t *j)
 	json_decref(j);
 }
 
-/* libbpf's callback for one record of either ring */
-static int on_record(void *ctx, void *data, size_t size)
+static void tell(struct run *r, const void *rec, size_t size, bool again)
 {
-	struct run *r = ctx;
-
+	static char buf[OX_RECORD_MAX];
 	const void *message;
 
-	ox_reap_record(&r->reap, data, size);
-	message = ox_containers_attach(r->containers, data, &size);
+	ox_reap_record(&r->reap, rec, size);
+	message = ox_containers_attach(r->containers, rec, &size);
+	if (again)
+		message = ox_telling_again(message, &size, buf);
 	(void)ox_feed_publish(r->feed, message, size); /* too long: cannot be, they are ours */
 	if (r->opt.quiet)
-		return 0;
+		return;
 	if (r->opt.json)
 		print_json(ox_record_json(message, size));
 	else
 		(void)ox_record_print(stdout, message, size); /* as above */
 	(void)fflush(stdout);
+}
+
+/* libbpf's callback for one record of either ring, which it takes out when this returns */
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct run *r = ctx;
+
+	ox_telling_begin(r->engine.config, data, size);
+	tell(r, data, size, /* again= */ false);
+	return 0;
+}
+
+/* The same for the rings of one that was killed. */
+static int on_inherited(void *ctx, void *data, size_t size)
+{
+	struct run *r = ctx;
+
+	tell(r, data, size, ox_telling_may_have(&r->killed.config, data, size));
 	return 0;
 }
 
@@ -328,7 +347,7 @@ static void inherit_records(struct run *r)
 		_cleanup_close_ int fd = ox_pinned_map(&r->killed, rings[i]);
 
 		/* mapped it stays readable, without the descriptor, whenever ours are */
-		if (fd < 0 || ring_buffer__add(r->rings, fd, on_record, r))
+		if (fd < 0 || ring_buffer__add(r->rings, fd, on_inherited, r))
 			ox_warn("events of the oomx that was killed may be lost, ignoring");
 	}
 }

@@ -286,6 +286,8 @@ json_t *ox_record_json(const void *rec, size_t size)
 
 	o = object_new();
 	put_common(&o, &r.hdr);
+	if (ox_attached_mark(rec, size, OOMX_ATTACH_AGAIN))
+		put(&o, "again", json_true());
 	switch (r.hdr.type) {
 	case OOMX_REC_OOM:
 		put_oom(&o, &r.oom);

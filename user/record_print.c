@@ -337,5 +337,7 @@ int ox_record_print(FILE *out, const void *rec, size_t size)
 		print_candidates(out, &r.candidates);
 		break;
 	}
+	if (ox_attached_mark(rec, size, OOMX_ATTACH_AGAIN))
+		fputs("  may have been told before, by an oomx that was killed as it told it\n", out);
 	return ferror(out) ? -EIO : 0;
 }

@@ -145,6 +145,18 @@ static void containers_fit_schema(void **state)
 	}
 }
 
+static void again_fits_schema(json_t *root, const void *rec, size_t size)
+{
+	_cleanup_json_ json_t *j = NULL;
+	char message[OX_RECORD_MAX];
+
+	memcpy(message, rec, size);
+	size = ox_attach_mark(message, size, OOMX_ATTACH_AGAIN);
+	j = ox_record_json(message, size);
+	assert_true(json_is_true(get(j, "again")));
+	assert_fits(root, j);
+}
+
 static void json_fits_schema(void **state)
 {
 	_cleanup_json_ json_t *root = load_schema();
@@ -159,6 +171,7 @@ static void json_fits_schema(void **state)
 		assert_non_null(full);
 		assert_fits(root, full);
 		assert_string_equal(json_string_value(get(full, "type")), ox_record_type_name(type));
+		again_fits_schema(root, &r, size);
 
 		/* the same keys and types, whatever is in the record */
 		memset((char *)&r + sizeof(r.hdr), 0xff, size - sizeof(r.hdr));

@@ -214,7 +214,13 @@ struct oomx_config {
 	__u32 rules_bad; /* the files have been changed since, and have mistakes */
 	/* of the memory that a kill could free, where rules protect most; 0: they do not */
 	__u32 protected_percent;
-	__u32 _pad3;
+	/*
+	 * User space's note, for the one that comes after it, of the record that it is telling:
+	 * when it is killed, this one may have been told, or not. type 0: none yet.
+	 */
+	__u32 telling_type;
+	__u64 telling_decision;
+	__u64 telling_ktime_ns;
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */
@@ -420,6 +426,11 @@ struct oomx_attachment {
 
 #define OOMX_ATTACH_CONTAINER 1 /* of the victim, or (OOMX_REC_OOM) of the cgroup that is full */
 #define OOMX_ATTACH_TRIGGER 2	/* OOMX_REC_OOM: of the trigger */
+/*
+ * No strings: an oomx that was killed was telling this record. Those who have had one of the same
+ * decision, type and ktime_ns have had this one.
+ */
+#define OOMX_ATTACH_AGAIN 3
 
 #define OOMX_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: struct " #t)
 OOMX_SIZE(oomx_rec_hdr, 32);

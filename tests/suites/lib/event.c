@@ -232,6 +232,7 @@ static void parse_any(const json_t *o, struct event *e)
 	e->ktime_ns = number(o, "ktime_ns");
 	if (!json_object_get(o, "time"))
 		wrong("\"time\" is missing");
+	e->again = json_object_get(o, "again") && truth(o, "again");
 
 	switch (e->type) {
 	case OOMX_REC_OOM:

@@ -38,6 +38,7 @@ struct event {
 	unsigned int type; /* OOMX_REC_* */
 	char hook[16];
 	int64_t decision, ktime_ns;
+	bool again; /* may have been told by an oomx that was killed */
 
 	struct event_who who; /* oom: the trigger; kill and kernel_kill: the victim */
 

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #define LINKS_DIR PIN_DIR "/links"
 #define NOT_RUNNING 7 /* user/exit.h */
 #define POLICY_REFUSED 5
+#define PIPE_BYTES 4096 /* as small as it gets: less than one OOM's events */
 #define OTHER_ABI 99
 #define MIDWAY 6
 #define RULES "/tmp/oomx-pinned.yaml"
@@ -166,6 +168,96 @@ static void pinned_adopted(struct scene *s)
 	expect_nothing_left();
 }
 
+static bool is_dead(void *pid)
+{
+	return !proc_lives(*(pid_t *)pid);
+}
+
+static bool waits_for_reader(void *pid)
+{
+	char path[32], where[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", *(pid_t *)pid);
+	return !proc_read(path, where, sizeof(where)) && strstr(where, "pipe");
+}
+
+static bool is_in_force(void *pid)
+{
+	return daemon_status("pid") == *(pid_t *)pid && daemon_status_flag("pinned");
+}
+
+/* How many kills are in what it printed, up to where it was cut off. */
+static unsigned int count_kills(int fd)
+{
+	static char text[PIPE_BYTES + 1];
+	unsigned int n = 0;
+	ssize_t len = read(fd, text, sizeof(text) - 1);
+	char *line, *end;
+
+	text[len < 0 ? 0 : len] = '\0';
+	for (line = text; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		n += strstr(line, "\"type\":\"kill\"") != NULL;
+	}
+	return n;
+}
+
+static unsigned int count_again(void)
+{
+	const struct event *events;
+	unsigned int i, again = 0, n = daemon_events(&events);
+
+	for (i = 0; i < n; i++)
+		again += events[i].again;
+	return again;
+}
+
+/* The kill, and something again. */
+static bool is_all_told(void *kills_before)
+{
+	return !daemon_running() ||
+	       (count_again() &&
+		*(unsigned int *)kills_before + daemon_count(OOMX_REC_KILL));
+}
+
+/* Killed in the middle of telling: what it was telling is told again, and nothing else is. */
+static void pinned_telling(struct scene *s)
+{
+	const char *argv[] = { command_oomx(), "run", "--json", "--enforce", "--priority",
+			       SCENE_LP "=-100", NULL };
+	unsigned int kills;
+	int out, err;
+	pid_t pid;
+
+	if (command_spawn(argv, 0, &pid, &out, &err))
+		suite_fatal("cannot start oomx");
+	if (fcntl(out, F_SETPIPE_SZ, PIPE_BYTES) < 0)
+		suite_fatal("cannot make a pipe smaller: %m");
+	if (!suite_wait(is_in_force, &pid, SUITE_START_MS))
+		suite_fatal("oomx does not start");
+	pinned_oom(s, true, true);
+	scene_clear(s);
+	if (!suite_wait(waits_for_reader, &pid, SUITE_STEP_MS))
+		suite_fail("oomx has told all of an OOM to nobody");
+	kill(pid, SIGKILL);
+	if (!suite_wait(is_dead, &pid, SUITE_STEP_MS))
+		suite_fatal("oomx survives SIGKILL");
+	kills = count_kills(out);
+	close(out);
+	close(err);
+	daemon_start(enforce);
+	if (!suite_wait(is_all_told, &kills, SUITE_STEP_MS))
+		suite_fail("expected to be told of a kill, and of something again");
+	daemon_stop(); /* and its last words */
+	kills += daemon_count(OOMX_REC_KILL);
+	if (kills != 1 || count_again() != 1)
+		suite_fail("expected 1 kill and 1 event that is told again, not %u and %u", kills,
+			   count_again());
+	if (suite_run_failed())
+		daemon_complain_events();
+	expect_nothing_left();
+}
+
 /* A successor that only watches takes over as well: what it was started for counts. */
 static void pinned_observed(struct scene *s)
 {
@@ -205,11 +297,6 @@ static void pinned_ruled(struct scene *s)
 	scene_clear(s);
 	daemon_stop();
 	expect_nothing_left();
-}
-
-static bool is_dead(void *pid)
-{
-	return !proc_lives(*(pid_t *)pid);
 }
 
 /* Killed at any instant of its taking over: one of the two is in force. */
@@ -301,6 +388,7 @@ void pinned_play(bool global, const struct suite_options *o)
 		suite_run_begin(what, i);
 		bpf_count(&bpf_before);
 		pinned_adopted(&s);
+		pinned_telling(&s);
 		pinned_observed(&s);
 		pinned_ruled(&s);
 		pinned_killed_midway(&s);
