@@ -145,13 +145,25 @@ $(O)/tests/suite_%: $(O)/tests/suites/suite_%.o $(SUITE_LIB) $(O)/liboomx.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lpthread -lm -o $@
 
+# Another build, as an upgrade brings it: what it loads is not the same.
+OTHER := $(O)/tests/other
+$(OTHER)/hooks/struct_ops.bpf.o: BPF_CFLAGS += -include tests/suites/other_build.h
+$(OTHER)/hooks/struct_ops.bpf.o: bpf/hooks/struct_ops.bpf.c Makefile
+	$(bpf_rule)
+$(OTHER)/objects.o: user/objects.S $(OTHER)/hooks/struct_ops.bpf.o $(BPF_OBJS) Makefile
+	$(call msg,AS,$@)
+	$(Q)$(CC) -I$(OTHER) -I$(O)/bpf -c $< -o $@
+$(O)/tests/oomx-other: $(O)/user/main.o $(OTHER)/objects.o $(O)/liboomx.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
 # A suite of several files has them in a directory of its name.
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
 $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scenarios/*.c)))
 
 .PHONY: tests
-tests: $(O)/oomx $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml
+tests: $(O)/oomx $(O)/tests/oomx-other $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml
 
 # The suites have nothing but the build's directory.
 $(O)/tests/protections.yaml: user/protections.yaml

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <jansson.h>
 
+#include "build.h"
 #include "calibrate.h"
 #include "cleanup.h"
 #include "cmd.h"
@@ -107,18 +108,20 @@ static int on_inherited(void *ctx, void *data, size_t size)
 static void say_ready(const struct run *r)
 {
 	const struct oomx_config *c = r->engine.config;
-	char hash[20];
+	char hash[20], build[OX_BUILD_LEN];
 
 	(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->policy_hash);
+	(void)ox_build_text(c->build, build);
 	if (r->opt.json && !r->opt.quiet)
-		print_json(json_pack("{ss si ss sb ss ss ss si}", "type", "ready", "pid",
-				     (int)getpid(), "hook", ox_hook_name(c->hook), "enforce", r->opt.enforce,
+		print_json(json_pack("{ss si ss ss sb ss ss ss si}", "type", "ready", "pid",
+				     (int)getpid(), "build", build, "hook",
+				     ox_hook_name(c->hook), "enforce", r->opt.enforce,
 				     "policy", c->policy, "policy_hash", hash, "rss_mode",
 				     ox_rss_mode_name(c->rss_mode), "rules",
 				     (int)c->n_rules));
 	else
-		ox_info("ready: policy %s (%s), hook %s, %u rules, %s", c->policy, hash,
-			ox_hook_name(c->hook), c->n_rules,
+		ox_info("ready: policy %s (%s), build %s, hook %s, %u rules, %s", c->policy, hash,
+			build, ox_hook_name(c->hook), c->n_rules,
 			r->opt.enforce ? "enforcing" : "watching only");
 	(void)fflush(stdout);
 }
@@ -150,7 +153,7 @@ static int take_lock(struct run *r)
 					"--replace takes over from it", other);
 	if (r->lock < 0)
 		return r->lock;
-	err = ox_replace_find_killed(&r->killed);
+	err = ox_replace_find_killed(&r->policy, r->opt.replace, &r->killed);
 	r->adopts = err > 0;
 	if (err)
 		return err < 0 ? err : 0;
@@ -355,10 +358,14 @@ static void inherit_records(struct run *r)
 static void say_adopted(const struct run *r)
 {
 	const struct oomx_config *old = &r->killed.config, *new = r->engine.config;
-	ox_info("took over from an oomx %s that was killed, whose policy %s (%016llx) was in force "
-		"since: now %s (%016llx), hook %s, %s",
-		old->version, old->policy, (unsigned long long)old->policy_hash, new->policy,
-		(unsigned long long)new->policy_hash, ox_hook_name(new->hook),
+	char its[OX_BUILD_LEN], ours[OX_BUILD_LEN];
+
+	ox_info("took over from an oomx %s (build %s) that was killed, whose policy %s (%016llx) was in "
+		"force since: now %s (%016llx) of build %s, hook %s, %s",
+		old->version, ox_build_text(old->build, its), old->policy,
+		(unsigned long long)old->policy_hash, new->policy,
+		(unsigned long long)new->policy_hash, ox_build_text(new->build, ours),
+		ox_hook_name(new->hook),
 		r->opt.enforce ? "enforcing" : "watching only");
 }
 

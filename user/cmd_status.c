@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <jansson.h>
 
+#include "build.h"
 #include "cmd.h"
 #include "daemon.h"
 #include "engine.h"
@@ -244,14 +245,16 @@ static json_t *number_or_null(__s64 v, bool valid)
 static int print_json(const struct status *s)
 {
 	const struct oomx_config *c = &s->config;
-	char hash[16 + 1];
+	char hash[16 + 1], build[OX_BUILD_LEN];
 	json_t *o;
 
 	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, (uint64_t)c->policy_hash); /* fits */
 	/* "o" takes the value over; the whole is NULL if any part is */
-	o = json_pack("{s:b, s:o, s:b, s:s, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:o}",
+	o = json_pack("{s:b, s:o, s:b, s:s, s:o, s:b, s:s, s:b, s:b, s:o, s:b, s:s, s:s, s:s, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:o}",
 		      "running", s->pid > 0, "pid", number_or_null(s->pid, s->pid > 0), "pinned",
-		      s->pinned, "version", c->version, "hook",
+		      s->pinned, "version", c->version, "build",
+		      c->build ? json_string(ox_build_text(c->build, build)) : json_null(),
+		      "same_build", c->build == ox_build(), "hook",
 		      ox_hook_name(c->hook), "enforce", enforcing(s), "degraded", degraded(s),
 		      "degraded_reason", degraded(s) ? json_string(why(s)) : json_null(),
 		      "scoped", !!(s->config.flags & OOMX_CFG_SCOPED),
@@ -291,6 +294,8 @@ static void print_counter(__u64 v, const char *text, const char *suffix)
 static int print_text(const struct status *s)
 {
 	const struct oomx_config *c = &s->config;
+	char build[OX_BUILD_LEN], ours[OX_BUILD_LEN];
+	bool same = c->build == ox_build();
 	unsigned int i;
 	int j;
 
@@ -298,8 +303,8 @@ static int print_text(const struct status *s)
 		printf("oomx %s is running, process %d", c->version, s->pid);
 	else
 		printf("no oomx is running: one (%s) was killed, and its policy %s (%016" PRIx64
-		       ") is in force, pinned;\n'oomx run' takes over from it, 'oomx stop' removes it",
-		       c->version, c->policy, (uint64_t)c->policy_hash);
+		       ") is in force, pinned;\n'oomx run%s' takes over from it, 'oomx stop' removes it",
+		       c->version, c->policy, (uint64_t)c->policy_hash, same ? "" : " --replace");
 	print_duration(s->uptime_s);
 	printf("\n  hook      %s, %s\n", ox_hook_name(c->hook),
 	       enforcing(s) ? "enforcing" : "watching only");
@@ -308,6 +313,10 @@ static int print_text(const struct status *s)
 	else if (c->responder_pid)
 		printf("  responder process %u\n", c->responder_pid);
 	printf("  policy    %s (%016" PRIx64 ")\n", c->policy, (uint64_t)c->policy_hash);
+	printf("  build     %s\n", ox_build_text(c->build, build));
+	if (!same)
+		printf("  this oomx has build %s: 'oomx run --replace' puts that in force\n",
+		       ox_build_text(ox_build(), ours));
 	printf("  rss_mode  %s\n", ox_rss_mode_name(c->rss_mode));
 	printf("  rules     %u, generation %u\n%s\n", c->n_rules, c->rules_generation,
 	       c->rules_bad ? "  the rule files have mistakes: older rules are in force, see "

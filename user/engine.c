@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 
 #include "bpflog.h"
+#include "build.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "log.h"
@@ -139,6 +140,7 @@ static void configure(struct ox_engine *e, const struct ox_policy *policy, __u32
 	c->policy_hash = policy->hash;
 	memcpy(c->policy, policy->name, sizeof(c->policy) - 1);
 	memcpy(c->version, OX_VERSION, strlen(OX_VERSION));
+	c->build = ox_build();
 	c->abi = OOMX_ABI;
 }
 

@@ -13,7 +13,7 @@ enum ox_exit {
 	OX_EXIT_NOT_PERMITTED = 3,   /* needs root, or CAP_BPF and friends */
 	OX_EXIT_UNFIT_KERNEL = 4,    /* this kernel lacks something oomx cannot do without */
 	OX_EXIT_POLICY_REFUSED = 5,  /* not BPF, other ABI, turned down by the verifier, ... */
-	OX_EXIT_ALREADY_RUNNING = 6, /* another oomx is running */
+	OX_EXIT_ALREADY_RUNNING = 6, /* another oomx, or its policy without it, is in force */
 	OX_EXIT_NOT_RUNNING = 7,     /* no oomx is running */
 	OX_EXIT_BAD_RULES = 8,	     /* a rule file is wrong, or a test of rules fails */
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bpflog.h"
+#include "build.h"
 #include "cmd.h"
 #include "exit.h"
 #include "log.h"
@@ -46,6 +47,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	char build[OX_BUILD_LEN];
 	unsigned int i;
 
 	ox_bpflog_init();
@@ -59,7 +61,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return usage();
 	if (!strcmp(argv[1], "--version")) {
-		printf("oomx %s\n", OX_VERSION);
+		printf("oomx %s (build %s)\n", OX_VERSION, ox_build_text(ox_build(), build));
 		return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
 	}
 	for (i = 0; i < N_COMMANDS; i++)

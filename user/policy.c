@@ -12,9 +12,9 @@
 #include <unistd.h>
 #include <linux/bpf.h>
 #include <bpf/libbpf.h>
-#include <nettle/sha2.h>
 
 #include "bpflog.h"
+#include "build.h"
 #include "cleanup.h"
 #include "log.h"
 
@@ -262,21 +262,6 @@ static int read_file(const char *path, struct ox_policy *p)
 	return 0;
 }
 
-static __u64 hash_of(struct ox_blob blob)
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct sha256_ctx ctx;
-	__u64 h = 0;
-	int i;
-
-	sha256_init(&ctx);
-	sha256_update(&ctx, blob.size, blob.data);
-	sha256_digest(&ctx, sizeof(digest), digest);
-	for (i = 0; i < 8; i++)
-		h = h << 8 | digest[i];
-	return h;
-}
-
 static bool is_path(const char *what)
 {
 	size_t len = strlen(what);
@@ -310,7 +295,7 @@ int ox_policy_load(const char *what, struct ox_policy *ret)
 		return err;
 	}
 	memcpy(p.name, f.note.name, sizeof(p.name));
-	p.hash = hash_of(p.blob);
+	p.hash = ox_hash(&p.blob, 1);
 	*ret = p;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "build.h"
 #include "cleanup.h"
 #include "daemon.h"
 #include "log.h"
@@ -99,9 +100,30 @@ int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock)
 	return *ret_lock < 0 ? *ret_lock : 0;
 }
 
-int ox_replace_find_killed(struct ox_pinned *ret)
+bool ox_replace_continues(const struct oomx_config *in_force, const struct ox_policy *policy)
+{
+	return in_force->build == ox_build() && in_force->policy_hash == policy->hash;
+}
+
+static int refuse(const struct oomx_config *c, const struct ox_policy *policy)
+{
+	char its[OX_BUILD_LEN], ours[OX_BUILD_LEN];
+
+	return ox_err_r(-EBUSY, "an oomx %s (build %s) that was killed left its policy %s (%016llx) in "
+				"force, and this is oomx %s (build %s) with policy %s (%016llx): the old "
+				"one stays in force; --replace takes over from it, 'oomx stop' removes it",
+			c->version, ox_build_text(c->build, its), c->policy,
+			(unsigned long long)c->policy_hash, OX_VERSION,
+			ox_build_text(ox_build(), ours), policy->name,
+			(unsigned long long)policy->hash);
+}
+
+int ox_replace_find_killed(const struct ox_policy *policy, bool asked, struct ox_pinned *ret)
 {
 	int found = ox_pinned_find(ret);
+
+	if (found > 0 && !asked && !ox_replace_continues(&ret->config, policy))
+		return refuse(&ret->config, policy);
 
 	if (found == -EPROTO)
 		return ox_err_r(found, "an oomx that was killed left its policy in force, and has ABI "

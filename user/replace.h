@@ -8,6 +8,7 @@
 #ifndef OX_REPLACE_H
 #define OX_REPLACE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "engine.h"
@@ -25,11 +26,15 @@ int ox_replace_find(pid_t *ret_pid);
  */
 int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock);
 
+/* What is in force is what this oomx would load, of the same build, with the same policy. */
+bool ox_replace_continues(const struct oomx_config *in_force, const struct ox_policy *policy);
+
 /*
  * What a killed oomx left in force, with the lock held. 1: *ret is to be taken over from. 0: none.
- * -EPROTO, logged: it has another ABI, and stays in force. Other -errno, logged.
+ * -EBUSY, logged: it is another build's, or another policy, and `asked` (by --replace) is false; it
+ * stays in force. -EPROTO, logged: the same for another ABI, asked or not. Other -errno, logged.
  */
-int ox_replace_find_killed(struct ox_pinned *ret);
+int ox_replace_find_killed(const struct ox_policy *policy, bool asked, struct ox_pinned *ret);
 
 /*
  * Pins the engine's maps in the place of the killed one's, takes the turn, and lets an OOM that is

@@ -29,7 +29,8 @@ static const char usage[] =
 	"      --scope CGROUP        decide only for limits of this cgroup and of those\n"
 	"                            below it, and watch the rest; may be repeated\n"
 	"      --replace             take over from the running oomx, with its priorities,\n"
-	"                            without an OOM that nobody or both decide\n"
+	"                            without an OOM that nobody or both decide; or from what\n"
+	"                            a killed one of another build or policy left in force\n"
 	"  -j, --json                events as JSON Lines on standard output\n"
 	"  -q, --quiet               no events on standard output\n"
 	"  -h, --help                print this\n";

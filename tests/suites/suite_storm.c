@@ -327,8 +327,9 @@ static void start_daemon(const char *hook, bool replace)
 	const char *const by_priority[] = { "--enforce",  "--hook",	 hook,
 					    "--policy",	  "priority",	 "--priority",
 					    TOP "/a=-50", "--priority",	 TOP "/b/y/z=-100",
-					    NULL };
-	const char *const by_size[] = { "--enforce", "--hook", hook, "--policy", "kernel", NULL };
+					    "--replace", NULL };
+	const char *const by_size[] = { "--enforce", "--hook", hook, "--policy", "kernel",
+					"--replace", NULL };
 	const char *const *args = suite_random(0, 2) ? by_priority : by_size;
 
 	calm_machine();

@@ -221,6 +221,8 @@ struct oomx_config {
 	__u32 telling_type;
 	__u64 telling_decision;
 	__u64 telling_ktime_ns;
+	/* first 8 bytes, big-endian, of the SHA-256 of its objects; 0: too old to say */
+	__u64 build;
 };
 
 /* ---- whose turn it is: map "oomx_turn", one entry, shared by two sets of programs ------------- */

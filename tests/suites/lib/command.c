@@ -29,11 +29,24 @@ static struct command_result result;
 
 extern char **environ;
 
+static bool use_other;
+
 const char *command_oomx(void)
 {
 	const char *path = getenv("OOMX");
+	static char beside[4096];
 
-	return path ? path : "build/oomx";
+	path = path ? path : "build/oomx";
+	if (!use_other)
+		return path;
+	snprintf(beside, sizeof(beside), "%.*stests/oomx-other",
+		 (int)(strrchr(path, '/') ? strrchr(path, '/') + 1 - path : 0), path);
+	return beside;
+}
+
+void command_use_other(bool other)
+{
+	use_other = other;
 }
 
 bool command_asked(int argc, char **argv)

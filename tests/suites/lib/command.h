@@ -27,6 +27,12 @@ struct command_result {
 /* Path of the oomx under test: $OOMX, or build/oomx. */
 const char *command_oomx(void);
 
+/*
+ * From now on that is tests/oomx-other beside it: another build, as after an upgrade. false: the
+ * usual one again.
+ */
+void command_use_other(bool other);
+
 /* Starts argv as uid with both outputs piped. 0 or -errno. */
 int command_spawn(const char *const argv[], unsigned int uid, pid_t *ret_pid, int *ret_out,
 		  int *ret_err);

@@ -22,9 +22,11 @@
 #define LINKS_DIR PIN_DIR "/links"
 #define NOT_RUNNING 7 /* user/exit.h */
 #define POLICY_REFUSED 5
+#define IN_FORCE 6 /* "already running" */
 #define PIPE_BYTES 4096 /* as small as it gets: less than one OOM's events */
 #define OTHER_ABI 99
 #define MIDWAY 6
+#define BUILD_LEN 17
 #define RULES "/tmp/oomx-pinned.yaml"
 
 static const char *const enforce[] = { "--enforce", "--hook", "struct_ops", "--policy", "priority",
@@ -124,21 +126,24 @@ static void play_refusals(void)
 {
 	const char *dir = getenv("OOMX_POLICIES");
 	static char bad[256];
-	static const char *const policy[] = { "run", "--enforce", "--policy", bad, NULL };
+	static const char *const policy[] = { "run", "--enforce", "--replace", "--policy", bad,
+					      NULL };
 	static const char *const cgroup[] = { "run", "--enforce", "--priority", "/not/there=1",
 					      NULL };
+	static const char *const other[] = { "run", "--enforce", "--policy", "kernel", NULL };
 
 	snprintf(bad, sizeof(bad), "%s/out_of_bounds.bpf.o", dir ?: "build/tests/policies");
+	expect_refused(other, IN_FORCE, "stays in force; --replace takes over from it");
 	expect_refused(policy, POLICY_REFUSED, "verifier");
 	expect_refused(cgroup, 1, "/not/there");
 }
 
-/* Killed; the next one, of another policy and without its priorities named, takes over. */
+/* Killed; the next one, told to be of another policy, and without its priorities, takes over. */
 static void pinned_adopted(struct scene *s)
 {
 	static char lowest[256];
 	static const char *const next[] = { "--enforce", "--hook", "struct_ops", "--policy", lowest,
-					    NULL };
+					    "--replace", NULL };
 	const char *dir = getenv("OOMX_POLICIES");
 	pid_t killed[2];
 
@@ -165,6 +170,70 @@ static void pinned_adopted(struct scene *s)
 	    !daemon_status_flag("pinned"))
 		suite_fail("expected status to tell of the new one");
 	daemon_stop();
+	expect_nothing_left();
+}
+
+/* Of the oomx that is used now, as `oomx --version` has it. */
+static void get_build(char build[BUILD_LEN])
+{
+	static const char *const version[] = { "--version", NULL };
+	const char *text = strstr(command_run_oomx(version)->out, "(build ");
+
+	if (!text || sscanf(text, "(build %16[0-9a-f])", build) != 1)
+		suite_fatal("oomx --version names no build");
+}
+
+/* Of what is in force, to the oomx that is used now. */
+static void expect_build(const char *build, bool same)
+{
+	static const char *const text[] = { "status", NULL };
+	char line[64];
+
+	snprintf(line, sizeof(line), "  build     %s\n", build);
+	if (!strstr(command_run_oomx(text)->out, line))
+		suite_fail("expected status to tell of build %s", build);
+	if (daemon_status_flag("same_build") != same)
+		suite_fail("expected status to say that it is %s build", same ? "its own" : "another");
+}
+
+/* Killed, and upgraded: the old build stays in force until the new one is told to take over. */
+static void pinned_upgraded(struct scene *s)
+{
+	static const char *const run[] = { "run", "--enforce", NULL };
+	static const char *const replace[] = { "--enforce", "--hook", "struct_ops", "--replace",
+					       NULL };
+	char old[BUILD_LEN] = "", new[BUILD_LEN] = "", both[128];
+	pid_t killed;
+
+	get_build(old);
+	daemon_start(enforce);
+	daemon_kill();
+	expect_build(old, true);
+	command_use_other(true);
+	get_build(new);
+	if (!strcmp(old, new))
+		suite_fail("two builds have the same name: %s", new);
+	expect_build(old, false);
+	expect_refused(run, IN_FORCE, "stays in force; --replace takes over from it");
+	if (!strstr(command_run_oomx(run)->err, old) || !strstr(command_run_oomx(run)->err, new))
+		suite_fail("expected the refusal to name both builds");
+	expect_in_force(0);
+	killed = pinned_oom(s, true, true);
+	scene_clear(s);
+	daemon_start(replace);
+	expect_told_once(OOMX_REC_KILL, &killed, 1);
+	snprintf(both, sizeof(both), "of build %s, hook struct_ops, enforcing", new);
+	if (!daemon_said(both) || !daemon_said(old))
+		suite_fail("expected oomx to say which build took over from which");
+	expect_build(new, true);
+	killed = pinned_oom(s, true, true);
+	expect_told_once(OOMX_REC_KILL, &killed, 1);
+	scene_clear(s);
+	daemon_kill();
+	expect_build(new, true);
+	daemon_start(enforce); /* its own: needs not be told */
+	daemon_stop();
+	command_use_other(false);
 	expect_nothing_left();
 }
 
@@ -388,6 +457,7 @@ void pinned_play(bool global, const struct suite_options *o)
 		suite_run_begin(what, i);
 		bpf_count(&bpf_before);
 		pinned_adopted(&s);
+		pinned_upgraded(&s);
 		pinned_telling(&s);
 		pinned_observed(&s);
 		pinned_ruled(&s);
