@@ -31,6 +31,7 @@
 #include "rules_live.h"
 #include "run_options.h"
 #include "selftest.h"
+#include "shields.h"
 #include "struct_ops.h"
 #include "sysctl.h"
 #include "telling.h"
@@ -386,6 +387,7 @@ static int take_over(struct run *r)
 	else
 		ox_live_forget(&r->engine);
 	ox_pinned_remove_others(r->engine.config->generation);
+	ox_shields_unpin_others();
 	if (!r->adopts)
 		return publish(r);
 	say_adopted(r);

@@ -203,8 +203,6 @@ int ox_procs_apply(struct ox_procs *p, const struct ox_rules *rules, __u32 load)
 	p->full = p->refused = false;
 	err = rules->process || rules->unshield ? look_at_all(p) : 0;
 	sweep(p);
-	if (p->shields)
-		ox_shields_sweep(p->shields, load);
 	if (rules->process)
 		__atomic_fetch_or(&p->config->flags, OOMX_CFG_PROCS, __ATOMIC_SEQ_CST);
 	else
@@ -304,11 +302,6 @@ void ox_procs_look_again(struct ox_procs *p)
 {
 	if (p->rules)
 		(void)look_at_all(p); /* as above */
-}
-
-unsigned int ox_procs_undo(struct ox_procs *p)
-{
-	return p ? ox_shields_undo(p->shields) : 0;
 }
 
 void ox_procs_free(struct ox_procs *p)

@@ -29,9 +29,6 @@ void ox_procs_work(struct ox_procs *p);
 /* Some may have become another rule's without an event of their own: looks at all of them. */
 void ox_procs_look_again(struct ox_procs *p);
 
-/* Puts every oom_score_adj of -1000 back; the number of those that failed. NULL is fine. */
-unsigned int ox_procs_undo(struct ox_procs *p);
-
 /* NULL is fine. What is in the map stays there. */
 void ox_procs_free(struct ox_procs *p);
 

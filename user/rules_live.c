@@ -27,6 +27,7 @@
 #include "protected.h"
 #include "rules_decide.h"
 #include "rules_watch.h"
+#include "shields.h"
 
 #define SETTLE_NS 100000000ULL /* a file that was just written is read after this */
 #define LATE_MAX 4096	       /* containers that are asked about again */
@@ -52,7 +53,7 @@ struct ox_live {
 	struct ox_rules *rules;
 	__u32 load; /* how often rules were put in force: the upper part of their numbers */
 	struct oomx_config *config;
-	int prio_map, names_map, groups_map; /* the engine's */
+	int prio_map, names_map, groups_map, shields_map, raised_map; /* the engine's */
 	int epoll, timer, inotify;
 	__u64 settle_ns; /* when files that have changed are read; 0: none have */
 	struct ox_engine *engine;
@@ -288,6 +289,8 @@ static int apply_all(struct ox_live *l)
 		return err; /* said why */
 	sweep(l);
 	ox_oom_group_sweep(l->groups_map, l->load);
+	/* also where these rules unshield nobody: one that was taken over from may have */
+	ox_shields_sweep(l->shields_map, l->raised_map, l->load);
 	set_timer(l);
 	l->config->n_rules = l->rules->n;
 	(void)__atomic_fetch_add(&l->config->rules_generation, 1, __ATOMIC_SEQ_CST);
@@ -432,6 +435,8 @@ int ox_live_start(struct ox_live *l, struct ox_engine *e)
 	l->prio_map = ox_engine_map(e, "oomx_prio");
 	l->names_map = ox_engine_map(e, "oomx_rules");
 	l->groups_map = ox_engine_map(e, "oomx_groups");
+	l->shields_map = ox_engine_map(e, "oomx_shields");
+	l->raised_map = ox_engine_map(e, "oomx_raised");
 	l->load = last_load(l->names_map);
 	ox_rules_watch(l->inotify, l->path);
 	err = apply_all(l);
@@ -506,7 +511,8 @@ size_t ox_live_count(const struct ox_live *l)
 void ox_live_undo(struct ox_live *l)
 {
 	unsigned int failed = l->config ? ox_oom_group_restore(l->groups_map) : 0;
-	unsigned int failed_shields = ox_procs_undo(l->procs);
+	unsigned int failed_shields =
+		l->config ? ox_shields_restore(l->shields_map, l->raised_map) : 0;
 
 	if (failed_shields)
 		ox_err("%u oom_score_adj could not be set to -1000 again", failed_shields);
@@ -520,8 +526,12 @@ void ox_live_forget(const struct ox_engine *e)
 	struct ox_live none = { .prio_map = ox_engine_map(e, "oomx_prio"), .load = ~0U,
 				.groups_map = ox_engine_map(e, "oomx_groups") };
 	unsigned int failed = ox_oom_group_restore(none.groups_map);
+	unsigned int failed_shields = ox_shields_restore(ox_engine_map(e, "oomx_shields"),
+							 ox_engine_map(e, "oomx_raised"));
 
 	sweep(&none);
+	if (failed_shields)
+		ox_err("%u oom_score_adj could not be set to -1000 again", failed_shields);
 	if (failed)
 		ox_err("%u memory.oom.group could not be put back", failed);
 }

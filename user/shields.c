@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "shields.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #define SHIELDED (-1000) /* OOM_SCORE_ADJ_MIN: the kernel never kills it */
 #define PROGRAMS 2
+#define PIN_PREFIX "ox_shield_" /* of their names */
 #define PASSES 3 /* over the map: children may be added while it is gone through */
 
 struct ox_shields {
@@ -67,9 +69,11 @@ bool ox_shields_concern(const struct ox_shields *s, __u32 pid, __u64 start_ns)
 
 	if (pid == 1)
 		return false;
-	if (is_known(s->map, pid, start_ns, &known))
-		return true;
-	return !ox_adj_read(pid, start_ns, &now) && now == SHIELDED && !is_oomx(s, pid);
+	if (!is_known(s->map, pid, start_ns, &known) &&
+	    (ox_adj_read(pid, start_ns, &now) || now != SHIELDED))
+		return false;
+	/* known, too, is one that another build's oomx took for any process: it is swept */
+	return !is_oomx(s, pid);
 }
 
 int ox_shields_take(struct ox_shields *s, __u32 pid, __u64 start_ns, int adj, __u32 load)
@@ -150,10 +154,10 @@ static unsigned int give_back_those(int map, int raised, bool all, __u32 load)
 	return failed;
 }
 
-void ox_shields_sweep(struct ox_shields *s, __u32 load)
+void ox_shields_sweep(int map, int raised, __u32 load)
 {
 	/* what failed is tried again at the end */
-	(void)give_back_those(s->map, s->raised, /* all= */ false, load);
+	(void)give_back_those(map, raised, /* all= */ false, load);
 }
 
 unsigned int ox_shields_restore(int map, int raised)
@@ -164,11 +168,6 @@ unsigned int ox_shields_restore(int map, int raised)
 	for (i = 0; i < PASSES; i++)
 		failed = give_back_those(map, raised, /* all= */ true, 0);
 	return failed;
-}
-
-unsigned int ox_shields_undo(struct ox_shields *s)
-{
-	return s ? ox_shields_restore(s->map, s->raised) : 0;
 }
 
 /* ---- setting up ------------------------------------------------------------------------------ */
@@ -217,6 +216,27 @@ static int pin_map(const struct ox_shields *s)
 	if (mkdir(OX_PIN_DIR, 0700) && errno != EEXIST)
 		return -errno;
 	return bpf_obj_pin(s->map, OX_PIN_DIR "/oomx_shields") && errno != EEXIST ? -errno : 0;
+}
+
+void ox_shields_unpin_others(void)
+{
+	char mine[16], path[512];
+	struct dirent *d;
+	DIR *dir = opendir(OX_PIN_DIR);
+
+	if (!dir)
+		return;
+	(void)snprintf(mine, sizeof(mine), "_%d", getpid()); /* fits */
+	while ((d = readdir(dir))) {
+		const char *pid = strrchr(d->d_name, '_');
+
+		if (strncmp(d->d_name, PIN_PREFIX, strlen(PIN_PREFIX)) || !strcmp(pid, mine))
+			continue;
+		(void)snprintf(path, sizeof(path), OX_PIN_DIR "/%s", d->d_name); /* fits */
+		if (unlink(path) && errno != ENOENT)
+			ox_err("cannot remove %s: %m", path);
+	}
+	(void)closedir(dir); /* read only */
 }
 
 int ox_shields_new(const struct ox_engine *e, struct ox_shields **ret)

@@ -31,14 +31,20 @@ int ox_shields_take(struct ox_shields *s, __u32 pid, __u64 start_ns, int adj, __
 /* No rule is about it any more: puts its value back, if it was rewritten. Errors as above. */
 int ox_shields_give_back(struct ox_shields *s, __u32 pid);
 
+/*
+ * These two need no struct ox_shields: who has no rule that unshields may have taken over from
+ * another oomx that had, or may undo what a dead one has left. map, raised: fds of "oomx_shields"
+ * and "oomx_raised"; of the latter, negative: there is none.
+ */
+
 /* Puts back whatever another reading of the rules has rewritten. */
-void ox_shields_sweep(struct ox_shields *s, __u32 load);
+void ox_shields_sweep(int map, int raised, __u32 load);
 
 /* All of them, before the end. The number of those that could not be put back. */
-unsigned int ox_shields_undo(struct ox_shields *s);
-
-/* The same for what a dead oomx has left; raised: fd of its map "oomx_raised", or negative. */
 unsigned int ox_shields_restore(int map, int raised);
+
+/* Takes away what follows forks for other oomx, which have been taken over from. */
+void ox_shields_unpin_others(void);
 
 /* Detaches. NULL is fine. */
 void ox_shields_free(struct ox_shields *s);

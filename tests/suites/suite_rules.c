@@ -39,6 +39,11 @@ void rules_start(const char *policy)
 	daemon_start(ARGS("--enforce", "--hook", hook, "--policy", policy, "--rules", DIR));
 }
 
+void rules_replace(const char *file)
+{
+	daemon_replace(ARGS("--enforce", "--hook", hook, file ? "--rules" : "--no-rules", file));
+}
+
 /* ---- without an OOM -------------------------------------------------------------------------- */
 
 #define BASIC                                                                                      \
@@ -488,6 +493,7 @@ static const struct rules_case cases[] = {
 	{ "most", rules_play_most, true },
 	{ "shield", rules_play_shield, false },
 	{ "shield-crash", rules_play_shield_crash, true },
+	{ "shield-replace", rules_play_shield_replace, true },
 	{ "preference", rules_play_preference, false },
 };
 

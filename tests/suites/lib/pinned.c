@@ -355,7 +355,7 @@ static void pinned_ruled(struct scene *s)
 	pid_t killed[2];
 
 	ruled_write(RULES, "rules:\n- name: batch\n  match: {cgroup: " SCENE_LP "}\n"
-			   "  priority: -100\n");
+			   "  priority: -100\n  unshield: -5\n"); /* has pins of its own */
 	daemon_start(ruled);
 	daemon_kill();
 	killed[0] = pinned_oom(s, true, true);

@@ -21,6 +21,9 @@ extern struct cast rules_cast; /* empty at the beginning of a case */
 
 void rules_start(const char *policy); /* oomx, with RULES_FILE; stopped after the case */
 
+/* Another one, with these rules, or none (NULL), takes over from it. */
+void rules_replace(const char *file);
+
 /* Named as the cgroup's last part. */
 struct worker *rules_add(const char *cgroup, unsigned int mib, bool meant);
 
@@ -38,6 +41,7 @@ void rules_play_shipped(void);
 void rules_play_most(void);
 void rules_play_shield(void);
 void rules_play_shield_crash(void);
+void rules_play_shield_replace(void);
 void rules_play_preference(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/event.h"
+#include "lib/proc.h"
 #include "lib/suite.h"
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -182,5 +183,89 @@ void rules_play_shield_crash(void)
 	snprintf(pid, sizeof(pid), "%d", child);
 	cgroup_set(RULES_TOP "/o", "cgroup.procs", pid);
 	expect_adj("in another cgroup", child, -1000);
+	rules_remove_all(cgroups);
+}
+
+/* ---- one oomx after another ------------------------------------------------------------------ */
+
+#define TRACING "/sys/kernel/tracing"
+#define OTHERS_RULES "/tmp/oomx-rules/others.yaml"
+
+static void trace_writes(bool on)
+{
+	if (proc_write(TRACING "/events/oom/oom_score_adj_update/enable", on ? "1" : "0") ||
+	    (on && proc_write(TRACING "/trace", "")))
+		suite_fatal(TRACING " cannot be used");
+}
+
+/* Since the trace began, nobody has set it: not for a moment either. */
+static void expect_never_set(const char *when, pid_t pid, int adj)
+{
+	FILE *f = fopen(TRACING "/trace", "re");
+	char line[512], who[32], what[32];
+
+	if (!f)
+		suite_fatal(TRACING "/trace cannot be read");
+	snprintf(who, sizeof(who), " pid=%d ", pid);
+	snprintf(what, sizeof(what), " oom_score_adj=%d\n", adj);
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, who) && strstr(line, what))
+			suite_fail("%s: expected oom_score_adj %d never to be set: %s", when, adj,
+				   line);
+	fclose(f);
+}
+
+/*
+ * What one oomx has rewritten stays so while another takes over, if that one's rules say the same,
+ * and is put back if they do not, or when the last one ends. oomx itself is left alone by both,
+ * also by one of another build.
+ */
+void rules_play_shield_replace(void)
+{
+	const char *const cgroups[] = { RULES_TOP "/s", RULES_TOP "/s2", NULL };
+	static const char same[] = UNSHIELD "- name: us\n  match: {comm: oomx-other}\n"
+					    "  unshield: -5\n";
+	struct worker *s, *s2;
+	pid_t child, late;
+
+	ruled_write(RULES_FILE, same);
+	ruled_write(OTHERS_RULES, "rules: []\n");
+	rules_make_all(cgroups);
+	s = add_shielded(RULES_TOP "/s", 2, false);
+	s2 = add_shielded(RULES_TOP "/s2", 2, false);
+	cast_ready(&rules_cast);
+	rules_start("priority");
+	child = fork_one(s, RULES_TOP "/s");
+	expect_all("at the start", s, child, -5);
+
+	trace_writes(true);
+	rules_replace(RULES_FILE);
+	expect_all("after replacing", s, child, -5);
+	command_use_other(true);
+	rules_replace(RULES_FILE);
+	trace_writes(false);
+	expect_all("after replacing by another build", s, child, -5);
+	expect_never_set("while replacing", worker_pid(s), -1000);
+	expect_never_set("while replacing", child, -1000);
+	expect_adj("of oomx itself", daemon_pid(), -1000);
+	daemon_stop();
+	expect_all("after the last one's end", s, child, -1000);
+	command_use_other(false);
+
+	rules_start("priority");
+	expect_all("by a new one", s, child, -5);
+	rules_replace(OTHERS_RULES);
+	expect_all("after replacing by one whose rules do not say so", s, child, -1000);
+	rules_replace(RULES_FILE);
+	expect_all("after replacing by one whose rules do", s, child, -5);
+	rules_replace(NULL);
+	expect_all("after replacing by one without rules", s, child, -1000);
+	rules_replace(RULES_FILE);
+	late = fork_one(s2, RULES_TOP "/s2");
+	expect_all("of a child, at last", s2, late, -5);
+	daemon_stop();
+	expect_all("at the end", s, child, -1000);
+	expect_all("at the end", s2, late, -1000);
+	rules_start("priority"); /* for the end of the case */
 	rules_remove_all(cgroups);
 }
