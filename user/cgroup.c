@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ static struct {
 	int fd; /* of the mount's directory; -1: not looked for yet */
 	dev_t dev;
 	char path[PATH_MAX];
+	unsigned int above; /* cgroups between its root and that of our namespace; mostly 0 */
+	char ours[PATH_MAX]; /* that root, once looked for; "": cannot be told */
+	bool ours_known;
 } root = { .fd = -1 };
 
 static void cleanup_file(FILE **f)
@@ -83,7 +87,18 @@ static bool parse_mountinfo(char *line, const char **ret_root, const char **ret_
 	return true;
 }
 
-int ox_cgroup_mount(const char *mountinfo, char *buf, size_t size)
+/* "/../.." -> 2 */
+static unsigned int count_above(const char *path)
+{
+	unsigned int n = 0;
+
+	for (; !strncmp(path, "/..", 3) && (!path[3] || path[3] == '/'); path += 3)
+		n++;
+	return n;
+}
+
+/* As ox_cgroup_mount(). *ret_above: of the root that it shows, as root.above. */
+static int find_mount(const char *mountinfo, char *buf, size_t size, unsigned int *ret_above)
 {
 	__attribute__((cleanup(cleanup_file))) FILE *f = NULL;
 	_cleanup_free_ char *line = NULL, *best = NULL;
@@ -106,6 +121,7 @@ int ox_cgroup_mount(const char *mountinfo, char *buf, size_t size)
 		best = strdup(mount);
 		if (!best)
 			return -ENOMEM;
+		*ret_above = count_above(shown);
 		if (whole)
 			break;
 	}
@@ -119,14 +135,22 @@ int ox_cgroup_mount(const char *mountinfo, char *buf, size_t size)
 	return 0;
 }
 
+int ox_cgroup_mount(const char *mountinfo, char *buf, size_t size)
+{
+	unsigned int above;
+
+	return find_mount(mountinfo, buf, size, &above);
+}
+
 int ox_cgroup_setup(const char *mountinfo)
 {
 	_cleanup_close_ int fd = -1;
+	unsigned int above;
 	char path[PATH_MAX];
 	struct stat st;
 	int err;
 
-	err = ox_cgroup_mount(mountinfo, path, sizeof(path));
+	err = find_mount(mountinfo, path, sizeof(path), &above);
 	if (err)
 		return err;
 	/* readable, not O_PATH: open_by_handle_at() wants a real one */
@@ -140,6 +164,8 @@ int ox_cgroup_setup(const char *mountinfo)
 	root.fd = TAKE_FD(fd);
 	root.dev = st.st_dev;
 	memcpy(root.path, path, sizeof(path));
+	root.above = above;
+	root.ours_known = false;
 	return 0;
 }
 
@@ -320,6 +346,80 @@ int ox_cgroup_walk(int (*visit)(void *ctx, const char *path, __u64 id), void *ct
 		return err;
 	fd = openat(root.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : walk_down(&w, fd, 0);
+}
+
+/* Is this very process in that cgroup? */
+static int visit_for_us(void *ctx, const char *path, __u64 id)
+{
+	__attribute__((cleanup(cleanup_file))) FILE *f = NULL;
+	char file[PATH_MAX], line[16];
+	int fd;
+
+	(void)id;
+	if (snprintf(file, sizeof(file), ".%s/cgroup.procs", path) >= (int)sizeof(file))
+		return 0;
+	fd = openat(root.fd, file, O_RDONLY | O_CLOEXEC);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		if (fd >= 0)
+			(void)close(fd); /* was not read */
+		return 0;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (strtol(line, NULL, 10) == *(pid_t *)ctx) {
+			(void)snprintf(root.ours, sizeof(root.ours), "%s", path); /* fits */
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Nothing but a cgroup's list of processes says where we are: looked for in all of them, once.
+ * Our namespace begins somewhere above that; "" where that is not found.
+ */
+static const char *our_root(void)
+{
+	pid_t self = getpid();
+	char *end = root.ours;
+	unsigned int i;
+
+	if (root.ours_known)
+		return root.ours;
+	root.ours_known = true;
+	root.ours[0] = '\0';
+	if (ox_cgroup_walk(visit_for_us, &self) != 1)
+		root.ours[0] = '\0';
+	for (i = 0; i < root.above && end[0] && end[1]; i++)
+		end += 1 + strcspn(end + 1, "/");
+	root.ours[i < root.above ? 0 : end - root.ours] = '\0';
+	return root.ours;
+}
+
+int ox_cgroup_path_from_proc(const char *path, char *buf, size_t size)
+{
+	unsigned int up = count_above(path);
+	const char *ours = "";
+	size_t n = 0, rest;
+	/* without a mount nothing is known of our namespace, nor is there anything to compare with */
+	unsigned int above = need_root() ? 0 : root.above;
+
+	if (above)
+		ours = our_root();
+	if (up > above || (above && !*ours))
+		return -ENODATA;
+	for (n = strlen(ours), path += 3 * up; up; up--)
+		while (ours[--n] != '/')
+			;
+	rest = strcmp(path, "/") ? strlen(path) : 0;
+	if (n + rest + 2 > size)
+		return -ENAMETOOLONG;
+	memmove(buf + n, path, rest); /* path may be buf */
+	memcpy(buf, ours, n);
+	if (!(n + rest))
+		buf[n++] = '/';
+	buf[n + rest] = '\0';
+	return 0;
 }
 
 int ox_cgroup_path_from_record(const char leaf_first[OOMX_PATH_LEN], char *buf, size_t size)

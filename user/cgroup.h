@@ -63,6 +63,14 @@ int ox_cgroup_open_by_id(__u64 id, const char *file, int flags);
 int ox_cgroup_walk(int (*visit)(void *ctx, const char *path, __u64 id), void *ctx);
 
 /*
+ * What /proc/PID/cgroup says -> the path in the hierarchy. The two differ where we have a cgroup
+ * namespace of our own, as in most containers: "/../../a" is what lies beside it. path may be buf.
+ * -ENODATA: outside of the mount, or it cannot be told where our namespace is. -ENAMETOOLONG: does
+ * not fit. buf is untouched on failure.
+ */
+int ox_cgroup_path_from_proc(const char *path, char *buf, size_t size);
+
+/*
  * The path in an event record -> "/a/b/leaf"; "/" for the root. A path whose topmost parts were
  * lost begins with "…/"; then the topmost part that is left may itself be cut and is not shown,
  * unless it is all there is. Takes any 256 bytes. -ENAMETOOLONG: does not fit; buf is untouched.

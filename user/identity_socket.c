@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "identity_oci.h"
 #include "identity_socket.h"
@@ -153,7 +155,7 @@ static int ask(int root, const char *path, const char *container, struct answer 
 static int confirm_by_pid(int root, struct ox_identity *id, const json_t *doc)
 {
 	json_int_t pid = json_integer_value(json_object_get(json_object_get(doc, "State"), "Pid"));
-	char path[64], text[8192], *cgroup;
+	char path[64], text[8192], path_in[PATH_MAX], *cgroup;
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
 
@@ -172,7 +174,9 @@ static int confirm_by_pid(int root, struct ox_identity *id, const json_t *doc)
 		return -ESTALE;
 	cgroup += strcspn(cgroup, "/");
 	cgroup[strcspn(cgroup, "\n")] = '\0';
-	return *cgroup ? ox_identity_confirm(id, cgroup) : -ESTALE;
+	if (!*cgroup || ox_cgroup_path_from_proc(cgroup, path_in, sizeof(path_in)))
+		return -ESTALE;
+	return ox_identity_confirm(id, path_in);
 }
 
 int ox_identity_ask_socket(int root, const char *path, struct ox_identity *id)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "restore.h"
 
@@ -121,11 +122,10 @@ static int read_cgroup(int dir, struct ox_process *p)
 		return -ENODATA;
 	line = strchr(line, '/');
 	len = line ? strcspn(line, "\n") : 0;
-	if (!len || len >= sizeof(p->cgroup))
+	if (!len)
 		return -ENODATA;
-	memcpy(p->cgroup, line, len);
-	p->cgroup[len] = '\0';
-	return 0;
+	line[len] = '\0';
+	return ox_cgroup_path_from_proc(line, p->cgroup, sizeof(p->cgroup));
 }
 
 int ox_process_read(__u32 pid, __u64 start_ns, struct ox_process *ret)

@@ -119,6 +119,52 @@ static void mount_tables(void **state)
 	assert_int_equal(ox_cgroup_mount("/nonexistent", NULL, 0), -ENOENT);
 }
 
+/* A container's view: its own cgroup is /a/b..c, or something below, and the mount shows all. */
+static void own_namespace(void **state)
+{
+	static const struct {
+		const char *root, *proc, *path;
+		int err;
+	} row[] = {
+		{ "/", "/", "/", 0 },
+		{ "/", "/x/y", "/x/y", 0 },
+		{ "/", "/..", NULL, -ENODATA },
+		{ "/..", "/", "/a", 0 },
+		{ "/..", "/b..c", "/a/b..c", 0 },
+		{ "/..", "/..", "/", 0 },
+		{ "/..", "/../x", "/x", 0 },
+		{ "/..", "/../..x", "/..x", 0 },
+		{ "/..", "/../..", NULL, -ENODATA },
+		{ "/../..", "/", "/a/b..c", 0 },
+		{ "/../..", "/x", "/a/b..c/x", 0 },
+		{ "/../..", "/../x", "/a/x", 0 },
+		{ "/../..", "/../../x/y", "/x/y", 0 },
+		{ "/../..", "/../../x/0123456789/0123456789/0123456789", NULL, -ENAMETOOLONG },
+		{ "/../../..", "/../../..", NULL, -ENODATA }, /* we are not that deep */
+	};
+	char procs[128], text[256], pid[32], buf[32];
+
+	(void)state;
+	in_dir(procs, sizeof(procs), "a/b..c/cgroup.procs");
+	snprintf(pid, sizeof(pid), "1\n%d\n", getpid());
+	write_file(procs, pid);
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		strcpy(buf, "untouched");
+		(void)snprintf(text, sizeof(text), "30 23 0:26 %s %s rw - cgroup2 cgroup2 rw\n",
+			       row[i].root, dir);
+		write_file(mountinfo, text);
+		assert_int_equal(ox_cgroup_setup(mountinfo), 0);
+		if (ox_cgroup_path_from_proc(row[i].proc, buf, sizeof(buf)) != row[i].err ||
+		    strcmp(buf, row[i].path ? row[i].path : "untouched"))
+			fail_msg("row %zu: %s is %s", i, row[i].proc, buf);
+	}
+	assert_int_equal(unlink(procs), 0); /* nobody is in it: it cannot be told */
+	(void)snprintf(text, sizeof(text), "30 23 0:26 /.. %s rw - cgroup2 cgroup2 rw\n", dir);
+	write_file(mountinfo, text);
+	assert_int_equal(ox_cgroup_setup(mountinfo), 0);
+	assert_int_equal(ox_cgroup_path_from_proc("/", buf, sizeof(buf)), -ENODATA);
+}
+
 static void huge_mount_table(void **state)
 {
 	FILE *f = fopen(mountinfo, "we");
@@ -303,6 +349,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(mount_tables, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_namespace, setup, teardown),
 		cmocka_unit_test_setup_teardown(huge_mount_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(endless_path, setup, teardown),

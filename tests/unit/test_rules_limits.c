@@ -92,8 +92,8 @@ static void numbers_of_things(void **state)
 }
 
 /*
- * A file's parts: 3 around the rules, and 7 in each besides its patterns, of which all rules but the
- * last have 249. With 246 there, that is 65536.
+ * A file's parts: 3 around the rules, and 7 in each besides its patterns, of which all rules but
+ * the last have 249. With 246 there, that is 65536.
  */
 static void parts(void **state)
 {
@@ -111,7 +111,7 @@ static void parts(void **state)
 				at += (size_t)sprintf(text + at, ",/a");
 			at += (size_t)sprintf(text + at, "]}\n");
 		}
-		assert_true(at < sizeof(text));
+		assert_true(at < sizeof(text)); /* less than a quarter of it is used */
 		if (!more)
 			expect_taken(text);
 		else
