@@ -401,7 +401,7 @@ int ox_cgroup_path_from_proc(const char *path, char *buf, size_t size)
 	unsigned int up = count_above(path);
 	const char *ours = "";
 	size_t n = 0, rest;
-	/* without a mount nothing is known of our namespace, nor is there anything to compare with */
+	/* without a mount, nothing is known of our namespace */
 	unsigned int above = need_root() ? 0 : root.above;
 
 	if (above)
