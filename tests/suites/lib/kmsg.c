@@ -15,6 +15,7 @@ static struct {
 	int fd;
 	struct kmsg_kill kills[KMSG_KILLS_MAX];
 	unsigned int n_kills;
+	int64_t zone_kib, free_kib, high_kib; /* a report's largest zone; zone_kib 0: none is new */
 	pid_t signals[KMSG_KILLS_MAX]; /* that oomx says it has sent */
 	unsigned int n_signals;
 	unsigned int lost, lost_before; /* the last clear */
@@ -82,6 +83,28 @@ static void note_kill(const char *text, const char *at)
 		len = sizeof(k->comm) - 1;
 	memcpy(k->comm, open + 1, len);
 	k->comm[len] = '\0';
+	k->free_kib = log_.zone_kib ? log_.free_kib : -1;
+	k->high_kib = log_.zone_kib ? log_.high_kib : -1;
+	log_.zone_kib = 0;
+}
+
+static int64_t zone_number(const char *text, const char *what)
+{
+	const char *at = strstr(text, what);
+
+	return at ? strtoll(at + strlen(what), NULL, 10) : -1;
+}
+
+/* "Node 0 Normal free:1kB boost:0kB min:2kB low:3kB high:4kB ... managed:5kB ..." (show_mem()) */
+static void note_zone(const char *text)
+{
+	int64_t managed = zone_number(text, " managed:"), high = zone_number(text, " high:");
+
+	if (managed <= log_.zone_kib || high < 0)
+		return;
+	log_.zone_kib = managed;
+	log_.high_kib = high;
+	log_.free_kib = zone_number(text, " free:");
 }
 
 /* /dev/kmsg writes what is not printable ASCII, and the backslash, as \xNN. */
@@ -121,6 +144,8 @@ static void note(const char *text)
 
 	if (at)
 		note_kill(text, at);
+	else
+		note_zone(text);
 	if (log_.trouble[0])
 		return;
 	for (i = 0; i < sizeof(trouble_starts) / sizeof(trouble_starts[0]); i++) {
@@ -166,6 +191,7 @@ void kmsg_clear(void)
 {
 	kmsg_read();
 	log_.n_kills = log_.n_signals = 0;
+	log_.zone_kib = 0;
 	log_.lost_before = log_.lost;
 }
 

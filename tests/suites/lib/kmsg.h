@@ -4,6 +4,7 @@
 #define SUITE_KMSG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "lib/proc.h"
@@ -14,6 +15,11 @@ struct kmsg_kill {
 	pid_t pid; /* of the process; the log may name one of its threads */
 	char comm[16];
 	bool memcg; /* "Memory cgroup out of memory", else the machine was */
+	/*
+	 * What the kernel reported right before, of the zone with most of the memory. -1: no report
+	 * of the machine's memory was new, as for all but the first who die in one OOM.
+	 */
+	int64_t free_kib, high_kib;
 };
 
 void kmsg_open(void); /* from now on */
