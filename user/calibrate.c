@@ -150,6 +150,26 @@ static int run(struct bpf_object *obj)
 	return err;
 }
 
+bool ox_addresses_hidden(const char *kallsyms)
+{
+	FILE *f = fopen(kallsyms, "re");
+	char line[512]; /* KSYM_NAME_LEN and a module's name */
+	size_t digits;
+	bool hidden = false;
+
+	/* Before the first function there are offsets within a CPU's data, and these may be 0. */
+	while (f && fgets(line, sizeof(line), f)) {
+		digits = strspn(line, "0123456789abcdef");
+		if (strncmp(line + digits, " T ", 3))
+			continue;
+		hidden = strspn(line, "0") == digits;
+		break;
+	}
+	if (f)
+		(void)fclose(f); /* was only read */
+	return hidden;
+}
+
 int ox_calibrate(__u32 *ret_rss_mode)
 {
 	struct bpf_object *obj = ox_engine_open(OX_BLOB(calibrate), "oomx_calibrate");
@@ -157,6 +177,11 @@ int ox_calibrate(__u32 *ret_rss_mode)
 
 	if (!obj)
 		return ox_err_r(-errno, "cannot open the calibration programs: %m");
+	if (ox_addresses_hidden("/proc/kallsyms")) {
+		bpf_object__close(obj);
+		return ox_err_r(-EPERM, "the addresses in /proc/kallsyms are hidden: it takes "
+					"CAP_SYSLOG, and the sysctl kernel.kptr_restrict below 2");
+	}
 	got = run(obj);
 	bpf_object__close(obj);
 	if (got < 0)

@@ -3,13 +3,22 @@
 #ifndef OX_CALIBRATE_H
 #define OX_CALIBRATE_H
 
+#include <stdbool.h>
 #include <linux/types.h>
 
 /*
  * Starts a child whose shared and exact counts differ, has the kernel compute its badness, and
  * takes the form that agrees: asked of the kernel's code, never of its version. Logs.
- * 0 and OOMX_RSS_*; -ENOTSUP: this kernel cannot be watched, or no form agrees.
+ * 0 and OOMX_RSS_*; -ENOTSUP: this kernel cannot be watched, or no form agrees; -EPERM: it may be
+ * watched by others.
  */
 int ox_calibrate(__u32 *ret_rss_mode);
+
+/*
+ * Does this kernel hide its addresses from us? In /proc/kallsyms, or a file like it, they all are 0
+ * then; libbpf takes them as they are, and programs would read from there. A file that cannot be
+ * read says nothing.
+ */
+bool ox_addresses_hidden(const char *kallsyms);
 
 #endif
