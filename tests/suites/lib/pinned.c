@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "lib/bpfcount.h"
@@ -23,7 +24,8 @@
 #define NOT_RUNNING 7 /* user/exit.h */
 #define POLICY_REFUSED 5
 #define IN_FORCE 6 /* "already running" */
-#define PIPE_BYTES 4096 /* as small as it gets: less than one OOM's events */
+#define PIPE_BYTES 4096 /* as small as it gets */
+#define PIPE_LEFT 64	/* less than any event */
 #define OTHER_ABI 99
 #define MIDWAY 6
 #define BUILD_LEN 17
@@ -255,6 +257,33 @@ static bool is_in_force(void *pid)
 	return daemon_status("pid") == *(pid_t *)pid && daemon_status_flag("pinned");
 }
 
+/* It has said that it is ready, and nothing more yet. */
+static bool has_output(void *out)
+{
+	int pending;
+
+	return !ioctl(*(int *)out, FIONREAD, &pending) && pending;
+}
+
+/* Its writer has to wait for a reader with the very next event. */
+static void fill_pipe(int out)
+{
+	static char blank[PIPE_BYTES];
+	char path[32];
+	int pending, fd, n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fcntl(out, F_SETPIPE_SZ, PIPE_BYTES) < 0 || ioctl(out, FIONREAD, &pending))
+		suite_fatal("cannot make a pipe smaller: %m");
+	n = PIPE_BYTES - PIPE_LEFT - pending;
+	memset(blank, ' ', sizeof(blank));
+	blank[n - 1] = '\n';
+	if (write(fd, blank, n) != n)
+		suite_fatal("cannot fill a pipe: %m");
+	close(fd);
+}
+
 /* How many kills are in what it printed, up to where it was cut off. */
 static unsigned int count_kills(int fd)
 {
@@ -300,10 +329,10 @@ static void pinned_telling(struct scene *s)
 
 	if (command_spawn(argv, 0, &pid, &out, &err))
 		suite_fatal("cannot start oomx");
-	if (fcntl(out, F_SETPIPE_SZ, PIPE_BYTES) < 0)
-		suite_fatal("cannot make a pipe smaller: %m");
-	if (!suite_wait(is_in_force, &pid, SUITE_START_MS))
+	if (!suite_wait(is_in_force, &pid, SUITE_START_MS) ||
+	    !suite_wait(has_output, &out, SUITE_STEP_MS))
 		suite_fatal("oomx does not start");
+	fill_pipe(out);
 	pinned_oom(s, true, true);
 	scene_clear(s);
 	if (!suite_wait(waits_for_reader, &pid, SUITE_STEP_MS))
