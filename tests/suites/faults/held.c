@@ -309,12 +309,12 @@ static void play_children(const char *what, void (*body)(void), unsigned int run
 void faults_children(unsigned int runs)
 {
 	scene_open(&scene, false, 1);
+	open_moment(); /* first: oomx may put a child right before a later program sees it */
 	daemon_start(enforce);
-	open_moment();
 	play_children("children, killed", play_children_killed, runs);
 	play_children("children, false alarm", play_children_of_false_alarm, runs);
-	close_moment();
 	daemon_stop();
+	close_moment();
 	scene_close(&scene);
 }
 
