@@ -159,14 +159,20 @@ $(O)/tests/oomx-other: $(O)/user/main.o $(OTHER)/objects.o $(O)/liboomx.a
 
 # A suite of several files has them in a directory of its name.
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
+$(O)/tests/suite_containers: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/containers/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
 $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scenarios/*.c)))
 
 .PHONY: tests
-tests: $(O)/oomx $(O)/tests/oomx-other $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) $(O)/tests/protections.yaml
+tests: $(O)/oomx $(O)/tests/oomx-other $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) \
+	$(O)/tests/protections.yaml $(O)/tests/daemonset.yaml
 
 # The suites have nothing but the build's directory.
 $(O)/tests/protections.yaml: user/protections.yaml
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(O)/tests/daemonset.yaml: examples/kubernetes/oomx.yaml
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 

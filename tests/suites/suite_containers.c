@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "containers/containers.h"
 #include "lib/container.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -319,7 +320,7 @@ int main(int argc, char **argv)
 	}
 	memcpy(args, enforce, sizeof(enforce));
 	args[2] = o.hook;
-	if (wants(&o, "podman") || wants(&o, "crun"))
+	if (wants(&o, "podman") || wants(&o, "crun") || wants(&o, "node"))
 		container_open();
 	if (wants(&o, "podman")) {
 		reported = kernel_alone();
@@ -340,6 +341,8 @@ int main(int argc, char **argv)
 		}
 		daemon_stop();
 	}
+	if (wants(&o, "node"))
+		node_play(&o);
 	if (wants(&o, "churn"))
 		churn_all(&o);
 	return suite_end();
