@@ -359,26 +359,27 @@ static void play_out_of_scope(unsigned int runs)
 unsigned int faults_nominate(const struct suite_options *o)
 {
 	static const struct {
-		const char *name;
+		const char *group, *name;
 		void (*play)(unsigned int runs);
 	} cases[] = {
-		{ "rival_of_root", play_rival_of_root },
-		{ "rival_of_owner", play_rival_of_owner },
-		{ "children", faults_children },
-		{ "stopped", play_stopped },
-		{ "killed", play_killed },
-		{ "breaker", play_breaker_once },
-		{ "self", play_self },
-		{ "in_scope", play_in_scope },
-		{ "out_of_scope", play_out_of_scope },
-		{ "crash", play_crash },
-		{ "crash_raised", faults_crash_raised },
+		{ "nominate", "rival_of_root", play_rival_of_root },
+		{ "nominate", "rival_of_owner", play_rival_of_owner },
+		{ "held", "children", faults_children },
+		{ "nominate", "stopped", play_stopped },
+		{ "nominate", "killed", play_killed },
+		{ "nominate", "breaker", play_breaker_once },
+		{ "nominate", "self", play_self },
+		{ "nominate", "in_scope", play_in_scope },
+		{ "nominate", "out_of_scope", play_out_of_scope },
+		{ "nominate", "crash", play_crash },
+		{ "held", "crash_raised", faults_crash_raised },
 	};
 	unsigned int played = 0;
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (o->only && strcmp(o->only, cases[i].name) && strcmp(o->only, "nominate"))
+		if (o->only && strcmp(o->only, cases[i].name) &&
+		    strcmp(o->only, cases[i].group))
 			continue;
 		cases[i].play(o->runs);
 		suite_times(cases[i].name);
