@@ -158,7 +158,8 @@ static void oom_end(void)
 		cast_expect_dead(&cast);
 	n = daemon_events(&e);
 	for (i = 0; i < n; i++) {
-		if (e[i].type == OOMX_REC_OOM)
+		/* a new cgroup is charged to the one it is in: that may be us, then */
+		if (e[i].type == OOMX_REC_OOM && e[i].who.pid != getpid())
 			expect_name("the trigger", &e[i].trigger_container, grower.name);
 		if (e[i].type != OOMX_REC_KILL && e[i].type != OOMX_REC_KERNEL_KILL)
 			continue;
