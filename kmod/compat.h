@@ -37,14 +37,19 @@ static inline bool oomx_mm_over(struct mm_struct *mm)
 }
 
 /*
- * Where a function goes on behind the place where it is traced: called there, it is not traced a
- * second time. The BPF trampoline calls traced functions in the same way (arch/x86/net/
- * bpf_jit_comp.c, X86_PATCH_SIZE).
+ * Where a function is traced, by where a probe of it would be; and where it goes on behind that:
+ * called there, it is not traced a second time. The BPF trampoline calls traced functions in the
+ * same way (arch/x86/net/bpf_jit_comp.c, X86_PATCH_SIZE).
  */
 #ifdef CONFIG_X86_64
+#define OOMX_SITE(probe) (probe)
 #define OOMX_BEHIND(site) ((site) + MCOUNT_INSN_SIZE)
+#elif defined(CONFIG_ARM64) && !defined(CONFIG_ARM64_BTI_KERNEL)
+/* "mov x9, x30" and then the call (arch/arm64/kernel/ftrace.c); no landing pad is before them */
+#define OOMX_SITE(probe) ((probe) + AARCH64_INSN_SIZE)
+#define OOMX_BEHIND(site) ((site) + AARCH64_INSN_SIZE)
 #else
-#error "only for x86-64 so far: see README.md"
+#error "only for x86-64, and arm64 without CONFIG_ARM64_BTI_KERNEL: see README.md"
 #endif
 
 #endif

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * oomx - lets a BPF program choose the OOM killer's victim, on stock kernels.
- *
- * Registers the struct_ops type "oomx_choice_ops" (oomx_choice.h) and hooks two functions of the
- * kernel by ftrace:
- *
+ * oomx - lets a BPF program choose the OOM killer's victim: the struct_ops type "oomx_choice_ops"
+ * (oomx_choice.h), and two functions of the kernel, hooked by ftrace:
  *   out_of_memory()  the program is asked, then the kernel's own function goes on;
  *   oom_badness()    is the kernel's own, but for the chosen one, which gets LONG_MAX unless the
  *		      kernel finds it ineligible: then nothing is changed.
  *
- * Eligibility, memory.oom.group, the kill, the reaper, counters and the report are all the
- * kernel's. Nobody is ever made ineligible: an OOM killer without candidates panics.
+ * All else is the kernel's. Nobody is ever made ineligible: without candidates it panics.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -94,18 +90,13 @@ static int oomx_validate(void *kdata)
 /* One pointer for the other: while a program is replaced, there is none at no instant. */
 static int oomx_set(struct oomx_choice_ops *ops, bool only_if_none)
 {
-	int err = 0;
-
-	mutex_lock(&ops_lock);
+	guard(mutex)(&ops_lock);
 	if (only_if_none && rcu_access_pointer(current_ops))
-		err = -EBUSY;
-	else
-		rcu_assign_pointer(current_ops, ops);
-	if (!err)
-		WRITE_ONCE(late_in_a_row, 0);
-	mutex_unlock(&ops_lock);
+		return -EBUSY;
+	rcu_assign_pointer(current_ops, ops);
+	WRITE_ONCE(late_in_a_row, 0);
 	synchronize_rcu(); /* nobody is in the old one any more */
-	return err;
+	return 0;
 }
 
 static int oomx_reg(void *kdata OOMX_LINK_ARG)
@@ -147,7 +138,8 @@ static struct bpf_struct_ops oomx_struct_ops = {
 /* ---- the choice: under oom_lock, so one at a time on the whole machine ---------------------- */
 
 static struct task_struct *asking, *wanted; /* whose out_of_memory() it is, if it wants one; whom */
-static bool killed;  /* the kernel has, since it was last seen that no victim is left */
+static struct task_struct *victims[8]; /* the latest that were chosen, with references */
+static bool killed; /* the kernel has, since it was last seen that no victim is left */
 static atomic_t inside = ATOMIC_INIT(0); /* calls in the new functions */
 
 /* The kernel's own; called directly: both are sealed against indirect calls (IBT). */
@@ -161,27 +153,33 @@ static bool will_choose(const struct oom_control *oc)
 	       !(current->flags & PF_EXITING) && (oc->memcg || (oc->gfp_mask & __GFP_FS));
 }
 
+/* A victim in the same domain whose memory nobody has given up on (MMF_OOM_SKIP); *any: in any. */
+static bool in_flight(struct task_struct *t, const struct oom_control *oc, bool *any)
+{
+	if (!t || !tsk_is_oom_victim(t) || oomx_mm_over(t->signal->oom_mm))
+		return false;
+	*any = true;
+	return !oc->memcg || cgroup_is_descendant(task_css(t, memory_cgrp_id)->cgroup,
+						  oc->memcg->css.cgroup);
+}
+
 /*
- * The kernel makes no new choice while an earlier victim in the same domain holds memory that
- * nobody has given up on (MMF_OOM_SKIP). Since 7.x it does not see a memcg's victim any more once
- * that is exiting, and kills a second.
+ * The kernel makes no new choice while there is one, but loses sight of it: once it is gone and
+ * others who share its memory are not, and since 7.x in a memcg once it is exiting.
  */
 static bool victim_in_flight(const struct oom_control *oc)
 {
 	bool any = false, here = false;
 	struct task_struct *t;
+	unsigned int i;
 
 	if (!killed)
 		return false;
-	rcu_read_lock();
-	for_each_process(t) {
-		if (!tsk_is_oom_victim(t) || oomx_mm_over(t->signal->oom_mm))
-			continue;
-		any = true;
-		here |= !oc->memcg || cgroup_is_descendant(task_css(t, memory_cgrp_id)->cgroup,
-							   oc->memcg->css.cgroup);
-	}
-	rcu_read_unlock();
+	guard(rcu)();
+	for_each_process(t)
+		here |= in_flight(t, oc, &any);
+	for (i = 0; i < ARRAY_SIZE(victims); i++)
+		here |= in_flight(victims[i], oc, &any);
 	killed = any;
 	return here;
 }
@@ -210,10 +208,10 @@ static struct task_struct *ask(const struct oom_control *oc)
 	u64 t0 = ktime_get_ns();
 	int pid;
 
-	rcu_read_lock();
+	guard(rcu)();
 	ops = rcu_dereference(current_ops);
 	if (!ops) /* detached just now */
-		goto out;
+		return NULL;
 	c.id = ++asked;
 	pid = ops->choose(&c);
 	if (ktime_get_ns() - t0 > (u64)READ_ONCE(budget_ms) * NSEC_PER_MSEC) {
@@ -228,8 +226,6 @@ static struct task_struct *ask(const struct oom_control *oc)
 		abstained += !pid;
 		refused += pid > 0 && !t;
 	}
-out:
-	rcu_read_unlock();
 	return t;
 }
 
@@ -251,7 +247,9 @@ static bool new_out_of_memory(struct oom_control *oc)
 	if (wanted) {
 		chosen += oc->chosen == wanted;
 		refused += oc->chosen != wanted;
-		put_task_struct(wanted);
+		swap(wanted, victims[asked % ARRAY_SIZE(victims)]);
+		if (wanted)
+			put_task_struct(wanted);
 	}
 	atomic_dec(&inside);
 	return ret;
@@ -270,11 +268,14 @@ static long new_oom_badness(struct task_struct *p, unsigned long totalpages)
 
 /* ---- hooks ---------------------------------------------------------------------------------- */
 
-struct hook {
+static struct hook {
 	struct ftrace_ops ops;
 	char *symbol;
 	void *instead;
 	unsigned long site; /* where it is traced */
+} hooks[] = {
+	{ .symbol = "oom_badness", .instead = new_oom_badness },
+	{ .symbol = "out_of_memory", .instead = new_out_of_memory },
 };
 
 static void notrace oomx_redirect(unsigned long ip, unsigned long parent, struct ftrace_ops *op,
@@ -288,11 +289,6 @@ static void notrace oomx_redirect(unsigned long ip, unsigned long parent, struct
 	ftrace_regs_set_instruction_pointer(fregs, (unsigned long)h->instead);
 }
 
-static struct hook hooks[] = {
-	{ .symbol = "oom_badness", .instead = new_oom_badness },
-	{ .symbol = "out_of_memory", .instead = new_out_of_memory },
-};
-
 /* A probe that is never armed says where a function is traced that is not exported. */
 static int hook_find(struct hook *h)
 {
@@ -301,7 +297,7 @@ static int hook_find(struct hook *h)
 
 	if (!err)
 		unregister_kprobe(&probe);
-	h->site = (unsigned long)probe.addr;
+	h->site = OOMX_SITE((unsigned long)probe.addr);
 	h->ops.func = oomx_redirect;
 	h->ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT;
 	return err ?: ftrace_set_filter(&h->ops, h->symbol, strlen(h->symbol), /* reset= */ 1);
@@ -310,6 +306,7 @@ static int hook_find(struct hook *h)
 static void hooks_off(void)
 {
 	struct hook *h;
+	unsigned int i;
 
 	for (h = hooks; h < hooks + ARRAY_SIZE(hooks); h++) {
 		if (h->ops.flags & FTRACE_OPS_FL_ENABLED)
@@ -319,6 +316,9 @@ static void hooks_off(void)
 	while (atomic_read(&inside))
 		msleep(10);
 	synchronize_rcu_tasks(); /* nobody is in the last instructions of the new functions */
+	for (i = 0; i < ARRAY_SIZE(victims); i++)
+		if (victims[i])
+			put_task_struct(victims[i]);
 }
 
 static int __init oomx_init(void)
