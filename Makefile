@@ -68,7 +68,7 @@ help:
 	@echo 'make acceptance   the full counts on every kernel; writes docs/acceptance.md'
 	@echo '                  (ONLY="(cli|events) ": only cells of tests/vm/matrix like this)'
 	@echo 'make bench        ratios, side by side, in a guest'
-	@echo 'make kmod         the kernel module, for a kernel of the rig: KERNEL=7.2'
+	@echo 'make kmod         the kernel module, for a kernel of the rig: KERNEL=7.2 [ARCH=arm64]'
 	@echo 'make lint         static analysis, house rules'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean'
@@ -158,9 +158,11 @@ $(O)/tests/oomx-other: $(O)/user/main.o $(OTHER)/objects.o $(O)/liboomx.a
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # A suite of several files has them in a directory of its name.
+$(O)/tests/suite_cli: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/cli/*.c)))
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
 $(O)/tests/suite_containers: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/containers/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
+$(O)/tests/suite_scale: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scale/*.c)))
 $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scenarios/*.c)))
 
 .PHONY: tests
@@ -200,6 +202,7 @@ bench: ready
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite bench --runs '$(RUNS)'
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite latency --runs '$(RUNS)'
 	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite cost --runs '$(RUNS)'
+	$(Q)tests/vm/run-suites --build $(O) --kernel '$(KERNEL)' --suite scale --runs '$(RUNS)'
 
 run: ready
 	$(Q)$(MAKE) --no-print-directory all
@@ -207,7 +210,7 @@ run: ready
 
 # As root: the compiler of the kernel's own Debian release is entered by chroot. See kmod/README.md.
 kmod:
-	$(Q)tests/vm/kmod --kernel '$(KERNEL)' --out $(O)/kmod
+	$(Q)tests/vm/kmod --kernel '$(KERNEL)' --arch $(ARCH) --out $(O)/kmod
 
 lint:
 	$(Q)scripts/lint
@@ -215,8 +218,9 @@ lint:
 install: all
 	install -D -m 0755 $(O)/oomx $(DESTDIR)$(PREFIX)/sbin/oomx
 	install -D -m 0644 user/protections.yaml $(DESTDIR)$(SHARE)/protections.yaml
-	install -D -m 0644 man/oomx.8 $(DESTDIR)$(PREFIX)/share/man/man8/oomx.8
-	install -D -m 0644 man/oomx.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/oomx.yaml.5
+	for p in oomx.8 oomx.yaml.5; do \
+		sed 's|/usr/local/|$(PREFIX)/|g' man/$$p | install -D -m 0644 /dev/stdin \
+			$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p || exit; done
 	for h in policy.h facts.h; do \
 		install -D -m 0644 bpf/include/oomx/$$h $(DESTDIR)$(PREFIX)/include/oomx/$$h; done
 

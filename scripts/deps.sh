@@ -40,13 +40,13 @@ usage() {
 # True if version $1 is at least $2.
 version_ge() { dpkg --compare-versions "$1" ge "$2"; }
 
-# The newest clang major version with its own llvm-strip, or nothing.
+# The newest clang major version, or nothing.
 installed_clang() {
 	local dir v best=0
 	for dir in /usr/lib/llvm-*; do
 		v=${dir##*-}
 		[[ $v =~ ^[0-9]+$ ]] || continue
-		if [ "$v" -gt "$best" ] && [ -x "$dir/bin/clang" ] && [ -x "$dir/bin/llvm-strip" ]; then best=$v; fi
+		if [ "$v" -gt "$best" ] && [ -x "$dir/bin/clang" ]; then best=$v; fi
 	done
 	if [ "$best" -ge "$CLANG_MIN" ]; then echo "$best"; fi
 }
@@ -69,10 +69,10 @@ bpftool_ok() {
 }
 
 # Prints "PACKAGE<tab>what is missing" for each missing thing. PACKAGE is
-# "clang" for the compiler set, whose version is chosen when installing.
+# "clang" for the compiler, whose version is chosen when installing.
 missing() {
 	local cmd pkg mod
-	[ -n "$(installed_clang)" ] || printf 'clang\tclang >= %s with llvm-strip\n' "$CLANG_MIN"
+	[ -n "$(installed_clang)" ] || printf 'clang\tclang >= %s\n' "$CLANG_MIN"
 	bpftool_ok || printf 'bpftool\tbpftool >= %s\n' "$BPFTOOL_MIN"
 	pkgconfig_ok libbpf "$LIBBPF_MIN" || printf 'libbpf-dev\tlibbpf-dev >= %s\n' "$LIBBPF_MIN"
 	while read -r mod pkg; do
@@ -162,7 +162,7 @@ packages() {
 		case $pkg in
 		clang)
 			v=$(choose_clang) || exit 1
-			printf '%s\n' "clang-$v" "llvm-$v"
+			printf 'clang-%s\n' "$v"
 			;;
 		bpftool) printf 'bpftool%s\n' "$suffix" ;;
 		libbpf-dev) printf '%s\n' "libbpf-dev$suffix" "libbpf1$suffix" ;;

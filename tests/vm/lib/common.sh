@@ -7,7 +7,7 @@
 # The Debian series a guest can run.
 KERNELS=(6.1 6.12 7.2 7.3)
 
-# Those for which the kernel module can be built (kmod/).
+# Those for which the kernel module can be built (kmod/), also for arm64.
 # shellcheck disable=SC2034 # used by fetch
 HEADERS=(6.12 7.2 7.3)
 
@@ -35,14 +35,14 @@ known_kernel() {
 	return 1
 }
 
-# Is it kernel-VERSION or headers-VERSION of one that there is?
+# Is it kernel-VERSION, headers-VERSION or headers-VERSION-arm64 of one that there is?
 known_item() {
 	local k
 	case $1 in
 	kernel-*) known_kernel "${1#kernel-}" ;;
 	headers-*)
 		for k in "${HEADERS[@]}"; do
-			[ "$k" != "${1#headers-}" ] || return 0
+			case $1 in headers-"$k" | headers-"$k"-arm64) return 0 ;; esac
 		done
 		return 1
 		;;
@@ -58,14 +58,23 @@ system_qemu_ok() {
 	[ "${v:-0}" -ge "$QEMU_MIN" ]
 }
 
-# have_item CACHE ITEM: ITEM is qemu, virtiofsd, kernel-VERSION or headers-VERSION. An item is
-# renamed into place when complete, so that its directory is proof enough.
+# headers_release CACHE ITEM: the release that headers-VERSION or headers-VERSION-arm64 are for, by the
+# kernel in the cache.
+headers_release() {
+	local series=${2#headers-} release
+	release=$(cat "$1/kernel-${series%-arm64}/release" 2>/dev/null) || return 1
+	case $series in *-arm64) release=${release/amd64/arm64} ;; esac
+	echo "$release"
+}
+
+# have_item CACHE ITEM: ITEM is qemu, virtiofsd, or one of known_item's. An item is renamed into
+# place when complete, so that its directory is proof enough.
 have_item() {
 	case $2 in
 	qemu) [ -x "$1/qemu/usr/bin/qemu-system-x86_64" ] || system_qemu_ok ;;
 	virtiofsd) virtiofsd_path "$1" >/dev/null ;;
 	kernel-*) [ -s "$1/$2/vmlinuz" ] ;;
-	headers-*) [ -s "$1/$2/release" ] && cmp -s "$1/$2/release" "$1/kernel-${2#headers-}/release" ;;
+	headers-*) [ -s "$1/$2/release" ] && headers_release "$1" "$2" | cmp -s "$1/$2/release" - ;;
 	*) return 1 ;;
 	esac
 }
