@@ -20,6 +20,7 @@
 #include "cleanup.h"
 #include "engine.h"
 #include "log.h"
+#include "symbols.h"
 
 #define ROUNDS 20 /* of touching a little more memory until the counts differ */
 #define PAGES 7	  /* each round: too few for a CPU's share to be folded into the shared count */
@@ -132,8 +133,11 @@ static int run(struct bpf_object *obj)
 {
 	struct bpf_program *prog = bpf_object__next_program(obj, NULL);
 	struct bpf_link *link;
-	int err = bpf_object__load(obj);
+	int err = ox_symbols_fill(obj);
 
+	if (err)
+		return err;
+	err = bpf_object__load(obj);
 	if (err == -EPERM)
 		return ox_err_r(err, "loading BPF programs is not permitted here: run as root; "
 				     "kernel lockdown or a container may forbid it, too");
@@ -150,39 +154,28 @@ static int run(struct bpf_object *obj)
 	return err;
 }
 
-bool ox_addresses_hidden(const char *kallsyms)
+int ox_calibrate_judge(int found, int n_cpus)
 {
-	FILE *f = fopen(kallsyms, "re");
-	char line[512]; /* KSYM_NAME_LEN and a module's name */
-	size_t digits;
-	bool hidden = false;
-
-	/* Before the first function there are offsets within a CPU's data, and these may be 0. */
-	while (f && fgets(line, sizeof(line), f)) {
-		digits = strspn(line, "0123456789abcdef");
-		if (strncmp(line + digits, " T ", 3))
-			continue;
-		hidden = strspn(line, "0") == digits;
-		break;
-	}
-	if (f)
-		(void)fclose(f); /* was only read */
-	return hidden;
+	if (n_cpus <= OOMX_CPUS_MAX || (found != OOMX_RSS_SUM && found != -ENOTSUP))
+		return found;
+	return ox_err_r(-ENOTSUP, "%d CPUs are possible here, and this kernel counts memory for each: "
+			"oomx adds up %d at most; boot with nr_cpus=%d", n_cpus, OOMX_CPUS_MAX,
+			OOMX_CPUS_MAX);
 }
 
 int ox_calibrate(__u32 *ret_rss_mode)
 {
 	struct bpf_object *obj = ox_engine_open(OX_BLOB(calibrate), "oomx_calibrate");
-	int got;
+	int got, n_cpus = libbpf_num_possible_cpus();
 
+	if (n_cpus < 0) {
+		bpf_object__close(obj);
+		return ox_err_r(n_cpus, "cannot tell how many CPUs are possible: %s",
+				strerror(-n_cpus));
+	}
 	if (!obj)
 		return ox_err_r(-errno, "cannot open the calibration programs: %m");
-	if (ox_addresses_hidden("/proc/kallsyms")) {
-		bpf_object__close(obj);
-		return ox_err_r(-EPERM, "the addresses in /proc/kallsyms are hidden: it takes "
-					"CAP_SYSLOG, and the sysctl kernel.kptr_restrict below 2");
-	}
-	got = run(obj);
+	got = ox_calibrate_judge(run(obj), n_cpus);
 	bpf_object__close(obj);
 	if (got < 0)
 		return got;

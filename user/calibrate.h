@@ -15,10 +15,10 @@
 int ox_calibrate(__u32 *ret_rss_mode);
 
 /*
- * Does this kernel hide its addresses from us? In /proc/kallsyms, or a file like it, they all are 0
- * then; libbpf takes them as they are, and programs would read from there. A file that cannot be
- * read says nothing.
+ * What comes of a calibration (OOMX_RSS_* or -errno) where so many CPUs are possible: counts of
+ * more than OOMX_CPUS_MAX are not added up, and a sum of some would choose by numbers that are
+ * wrong. `found`, or -ENOTSUP. Logs.
  */
-bool ox_addresses_hidden(const char *kallsyms);
+int ox_calibrate_judge(int found, int n_cpus);
 
 #endif

@@ -34,12 +34,13 @@ struct verdict {
 	char not_nominate[OX_CHECK_LEN];
 	char not_struct_ops[OX_CHECK_LEN];
 	bool sysctls; /* can be read */
+	bool not_permitted; /* that is why: the kernel may be fit */
 };
 
 /* ---- hooks ---------------------------------------------------------------------------------- */
 
-/* Loads and attaches it as `oomx run` would, without ever arming it. */
-static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *policy,
+/* Loads and attaches it as `oomx run` would, without ever arming it. 0 or -errno, and why. */
+static int try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *policy,
 		     __u32 rss_mode, char why[OX_CHECK_LEN])
 {
 	static const char *const names[] = { [OOMX_HOOK_OBSERVE] = "hook observe",
@@ -63,7 +64,7 @@ static bool try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *po
 	else
 		(void)ox_check_add(c, names[hook], OX_CHECK_OK,
 				   "%u programs loaded, attached and detached", n);
-	return !err;
+	return err;
 }
 
 /* Nothing is missing where there is no module: it is the better one of two ways. */
@@ -71,7 +72,7 @@ static bool try_struct_ops(struct ox_checks *c, const struct ox_policy *policy, 
 			   char why[OX_CHECK_LEN])
 {
 	if (!ox_struct_ops_offered(why, OX_CHECK_LEN))
-		return try_hook(c, OOMX_HOOK_STRUCT_OPS, policy, rss_mode, why);
+		return !try_hook(c, OOMX_HOOK_STRUCT_OPS, policy, rss_mode, why);
 	ox_check_cure(ox_check_add(c, "hook struct_ops", OX_CHECK_WARN, "not to be had: %s", why),
 		      "where modules are allowed, build and load it, kmod/README.md: it is exact, "
 		      "and waits for nobody");
@@ -85,6 +86,7 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 	int err = ox_calibrate(&rss_mode);
 
 	if (err) {
+		v->not_permitted = err == -EPERM || err == -EACCES;
 		ox_check_cure(ox_check_add(c, "rss_mode", OX_CHECK_MISSING,
 					   "cannot be calibrated against oom_badness(): %s",
 					   strerror(-err)),
@@ -101,9 +103,11 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 		memcpy(v->not_nominate, v->not_observe, OX_CHECK_LEN);
 		return;
 	}
-	v->observe = try_hook(c, OOMX_HOOK_OBSERVE, &policy, rss_mode, v->not_observe);
+	err = try_hook(c, OOMX_HOOK_OBSERVE, &policy, rss_mode, v->not_observe);
+	v->observe = !err;
+	v->not_permitted = err == -EPERM;
 	v->struct_ops = try_struct_ops(c, &policy, rss_mode, v->not_struct_ops);
-	v->nominate = try_hook(c, OOMX_HOOK_NOMINATE, &policy, rss_mode, v->not_nominate);
+	v->nominate = !try_hook(c, OOMX_HOOK_NOMINATE, &policy, rss_mode, v->not_nominate);
 	ox_policy_done(&policy);
 	(void)ox_check_add(c, "memory.events", OX_CHECK_OK,
 			   "oom_kill counts as always: with every hook the kernel itself kills");
@@ -231,5 +235,7 @@ int ox_cmd_doctor(int argc, char **argv)
 	ox_doctor_rivals(&checks);
 	judge(&checks, &v);
 	c = json ? print_json(&checks, &v) : print_text(&checks, &v);
-	return c ?: v.observe ? OX_EXIT_OK : OX_EXIT_UNFIT_KERNEL;
+	if (c || v.observe)
+		return c;
+	return v.not_permitted ? OX_EXIT_NOT_PERMITTED : OX_EXIT_UNFIT_KERNEL;
 }

@@ -119,6 +119,15 @@ static int wait_message(int fd)
 	return !(p[1].revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
+/* Returns the exit status. */
+static int hung_up(const struct options *opt, int fd)
+{
+	if (!ox_feed_listens_still(fd, opt->socket))
+		return ox_err_r(OX_EXIT_NOT_RUNNING, "oomx has stopped");
+	return ox_err_r(OX_EXIT_TOO_SLOW, "this reader was too slow, and events are missing: 'oomx "
+			"events' has the last ones");
+}
+
 static int stream(const struct options *opt, int fd)
 {
 	static char buf[OX_RECORD_MAX];
@@ -140,8 +149,7 @@ static int stream(const struct options *opt, int fd)
 			return OX_EXIT_OK;
 		live |= n == 0;
 		if (n == -ENOTCONN && live)
-			return ox_err_r(OX_EXIT_NOT_RUNNING,
-					"oomx has stopped, or this reader was too slow");
+			return hung_up(opt, fd);
 		if (n == -ENOTCONN)
 			return ox_err_r(OX_EXIT_FAILURE,
 					"oomx hung up: it stopped, or already has %d readers",

@@ -35,6 +35,7 @@ static const char usage[] =
 	"Usage: oomx explain PID|CGROUP [OPTION]...\n"
 	"\n"
 	"Which rule is about it and why, what is in force, the facts, the badness and the rank.\n"
+	"Exit status 8 where the rule files have mistakes: then no rule is looked at.\n"
 	"\n"
 	"      --rules FILE|DIR  rules to look at (/etc/oomx)\n"
 	"      --cgroup CGROUP   rank as if this cgroup were at its limit (the whole machine)\n"
@@ -271,6 +272,12 @@ static json_t *rank_json(const struct explain *e)
 			 ox_facts_json(&r->facts));
 }
 
+/* What there is to say is said; but a script must not take it for all. */
+static int done(const struct explain *e)
+{
+	return e->errors.n ? OX_EXIT_BAD_RULES : OX_EXIT_OK;
+}
+
 static int print_json(const struct explain *e)
 {
 	json_t *o = json_pack("{so so so so so so so}", "pid",
@@ -279,7 +286,7 @@ static int print_json(const struct explain *e)
 			      rule_json(e), "in_force", in_force_json(e), "ranking", rank_json(e),
 			      "errors", ox_located_json(&e->errors));
 
-	return ox_print_json(o);
+	return ox_print_json(o) ?: done(e);
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
@@ -414,7 +421,7 @@ static int print_text(const struct explain *e)
 	print_rule(e);
 	print_in_force(e);
 	print_rank(e);
-	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : OX_EXIT_OK;
+	return fflush(stdout) ? ox_err_r(OX_EXIT_FAILURE, "cannot write: %m") : done(e);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */

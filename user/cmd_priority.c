@@ -19,8 +19,10 @@
 #include "daemon.h"
 #include "engine.h"
 #include "exit.h"
+#include "lockfile.h"
 #include "log.h"
 #include "parse.h"
+#include "paths.h"
 #include "pinned.h"
 #include "priority.h"
 #include "record.h"
@@ -84,7 +86,7 @@ int ox_priority_set(int map_fd, const char *cgroup, int prio)
 	id = find_cgroup(cgroup, &err);
 	if (!id)
 		return err;
-	lock = ox_priority_lock();
+	lock = ox_lockfile_take(OX_PRIORITY_LOCK);
 	err = ox_priority_put(map_fd, id, &p);
 	return err ? ox_err_r(err, "cannot set the priority of '%s': %s", cgroup,
 			      err == -E2BIG ? "too many cgroups have one" : strerror(-err)) : 0;

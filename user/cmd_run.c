@@ -19,10 +19,12 @@
 #include "exit.h"
 #include "feed.h"
 #include "log.h"
+#include "output.h"
 #include "parse.h"
 #include "paths.h"
 #include "pinned.h"
 #include "priority.h"
+#include "ready.h"
 #include "reap.h"
 #include "record.h"
 #include "replace.h"
@@ -38,6 +40,7 @@
 
 #define BACKLOG_BYTES (512U << 10)
 #define RESPONDER_LIVES 10 /* one that keeps dying is not restarted for ever */
+#define LAST_WORDS_MS 1000 /* for who reads our output */
 
 struct run {
 	struct ox_run_options opt;
@@ -59,12 +62,14 @@ struct run {
 	__u64 lost; /* event records, as last told */
 };
 
+static struct ox_output output; /* not on the stack: it is large */
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static void print_json(json_t *j)
 {
-	if (j && !json_dumpf(j, stdout, JSON_COMPACT))
-		(void)putchar('\n'); /* a closed output does not end the daemon */
+	if (j && !json_dumpf(j, output.file, JSON_COMPACT))
+		(void)fputc('\n', output.file); /* does not fail: it waits in memory */
 	json_decref(j);
 }
 
@@ -83,8 +88,8 @@ static void tell(struct run *r, const void *rec, size_t size, bool again)
 	if (r->opt.json)
 		print_json(ox_record_json(message, size));
 	else
-		(void)ox_record_print(stdout, message, size); /* as above */
-	(void)fflush(stdout);
+		(void)ox_record_print(output.file, message, size); /* as above */
+	ox_output_end_line(&output);
 }
 
 /* libbpf's callback for one record of either ring, which it takes out when this returns */
@@ -114,17 +119,12 @@ static void say_ready(const struct run *r)
 	(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->policy_hash);
 	(void)ox_build_text(c->build, build);
 	if (r->opt.json && !r->opt.quiet)
-		print_json(json_pack("{ss si ss ss sb ss ss ss si}", "type", "ready", "pid",
-				     (int)getpid(), "build", build, "hook",
-				     ox_hook_name(c->hook), "enforce", r->opt.enforce,
-				     "policy", c->policy, "policy_hash", hash, "rss_mode",
-				     ox_rss_mode_name(c->rss_mode), "rules",
-				     (int)c->n_rules));
+		print_json(ox_ready_json(c, getpid(), r->opt.enforce));
 	else
 		ox_info("ready: policy %s (%s), build %s, hook %s, %u rules, %s", c->policy, hash,
 			build, ox_hook_name(c->hook), c->n_rules,
 			r->opt.enforce ? "enforcing" : "watching only");
-	(void)fflush(stdout);
+	ox_output_end_line(&output);
 }
 
 /* The kernel side counts what found no room in its rings; people are told, once a loss. */
@@ -143,12 +143,26 @@ static void tell_losses(struct run *r)
 
 /* ---- setting up ----------------------------------------------------------------------------- */
 
+/* These two are for whoever has the lock, ready or not: to be read later, not to be died of. */
+static int block_early(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	return sigprocmask(SIG_BLOCK, &set, NULL) ? ox_err_r(-errno, "sigprocmask: %m") : 0;
+}
+
 static int take_lock(struct run *r)
 {
 	int found = 0, err;
 	pid_t other = 0;
 
-	r->lock = ox_daemon_lock(&other);
+	r->lock = ox_daemon_wait_lock(/* to_undo= */ false, &other);
+	if (r->lock == -EBUSY && !other)
+		return ox_err_r(-EBUSY, "another oomx is just starting, or 'oomx stop' is at work: "
+					"try again");
 	if (r->lock == -EBUSY)
 		return ox_err_r(-EBUSY, "another oomx is running (process %d): 'oomx stop' ends it, "
 					"--replace takes over from it", other);
@@ -216,6 +230,9 @@ static int set_up_loop(struct run *r)
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (r->signals < 0 || r->epoll < 0)
 		return ox_err_r(-errno, "event loop: %m");
+	err = ox_output_open(&output, STDOUT_FILENO, r->epoll);
+	if (err)
+		return ox_err_r(err, "output: %s", strerror(-err));
 	r->rings = ring_buffer__new(ox_engine_map(&r->engine, "oomx_vital"), on_record, r, NULL);
 	if (!r->rings ||
 	    ring_buffer__add(r->rings, ox_engine_map(&r->engine, "oomx_bulk"), on_record, r))
@@ -387,6 +404,7 @@ static int take_over(struct run *r)
 	else
 		ox_live_forget(&r->engine);
 	ox_pinned_remove_others(r->engine.config->generation);
+	ox_engine_clear_others(&r->engine);
 	ox_shields_unpin_others();
 	if (!r->adopts)
 		return publish(r);
@@ -396,7 +414,7 @@ static int take_over(struct run *r)
 
 static int set_up(struct run *r)
 {
-	int err = ox_policy_load(r->opt.policy, &r->policy);
+	int err = block_early() ?: ox_policy_load(r->opt.policy, &r->policy);
 	bool beside;
 
 	if (!err && !r->opt.no_rules)
@@ -430,6 +448,7 @@ static void tear_down(struct run *r)
 	ox_engine_disarm(&r->engine);
 	stop_responders(r);
 	ring_buffer__free(r->rings);
+	ox_output_close(&output, LAST_WORDS_MS);
 	ox_feed_free(r->feed);
 	if (r->rules && !ox_engine_replaced(&r->engine))
 		ox_live_undo(r->rules);
@@ -496,6 +515,8 @@ static int serve(struct run *r)
 			} else if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings)) {
 				(void)ring_buffer__consume(r->rings); /* on_record never fails */
 				tell_losses(r);
+			} else if (ev[i].data.fd == output.fd) {
+				ox_output_send(&output);
 			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {
 				err = ox_feed_work(r->feed);
 			} else if (ev[i].data.fd == ox_containers_fd(r->containers)) {
@@ -505,6 +526,7 @@ static int serve(struct run *r)
 			} else if (ev[i].data.fd == r->responder.pidfd ||
 				   ev[i].data.fd == r->demoter.pidfd) {
 				err = replace_responders(r);
+				break; /* what else there is may be about a descriptor of before */
 			}
 		}
 	}
@@ -524,6 +546,7 @@ int ox_cmd_run(int argc, char **argv)
 	err = ox_need_root("run");
 	if (err)
 		return err;
+	ox_log_set_wait(false);
 	err = set_up(&r);
 	if (!err) {
 		say_ready(&r);

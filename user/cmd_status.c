@@ -11,16 +11,18 @@
 #include <jansson.h>
 
 #include "build.h"
+#include "cleanup.h"
 #include "cmd.h"
 #include "daemon.h"
 #include "engine.h"
 #include "exit.h"
 #include "log.h"
-#include "parse.h"
 #include "paths.h"
 #include "pinned.h"
+#include "process.h"
 #include "programs.h"
 #include "record.h"
+#include "restore.h"
 
 static const char usage[] =
 	"Usage: oomx status [--json]\n"
@@ -56,6 +58,7 @@ static const struct {
 	COUNTER(demoted, "rivals lowered for the time of an OOM"),
 	COUNTER(inherited, "children put right that inherited a raised oom_score_adj"),
 	COUNTER(out_of_scope, "OOMs left to the kernel: outside of --scope"),
+	COUNTER(renewed, "early requests repeated, the kernel having been slow"),
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
@@ -84,26 +87,11 @@ static __u64 counter(const struct oomx_stats *s, unsigned int i)
 /* When the process started, in seconds ago; -1: unknown. */
 static __s64 uptime(pid_t pid)
 {
-	char path[32], buf[1024], *p;
+	_cleanup_close_ int dir = ox_process_open((__u32)pid, 0);
 	struct timespec now;
 	__u64 ticks;
-	int field;
-	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid); /* fits */
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	p = fgets(buf, sizeof(buf), f) ? strrchr(buf, ')') : NULL; /* the comm may hold anything */
-	(void)fclose(f);					  /* read only */
-	for (field = 2; p && field < 22; field++) {
-		p = strchr(p, ' ');
-		if (p)
-			p++;
-	}
-	if (p)
-		p[strcspn(p, " ")] = '\0';
-	if (!p || ox_parse_u64(p, 0, INT64_MAX, &ticks))
+	if (dir < 0 || ox_process_start_ticks(dir, &ticks))
 		return -1;
 	(void)clock_gettime(CLOCK_BOOTTIME, &now); /* cannot fail on Linux */
 	return now.tv_sec - (__s64)(ticks / sysconf(_SC_CLK_TCK));
@@ -144,6 +132,8 @@ static int read_status(struct status *s)
 	s->pid = ox_daemon_pid();
 	if (!s->pid)
 		return read_killed(s);
+	if (s->pid == -EACCES)
+		return ox_err_r(OX_EXIT_NOT_PERMITTED, "whether an oomx is running, root can see");
 	if (s->pid < 0)
 		return ox_err_r(OX_EXIT_FAILURE, "cannot look at " OX_LOCK ": %s",
 				strerror(-s->pid));

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,13 +56,44 @@ static int end_daemon(pid_t pid)
 		       ox_err_r(-ETIMEDOUT, "process %d cannot be killed", pid) : 0;
 }
 
+static void tell_removed(int left, const struct oomx_config *c)
+{
+	if (left > 0)
+		ox_info("removed the policy %s (%016llx) that an oomx %s that was killed had left in "
+			"force", c->policy, (unsigned long long)c->policy_hash, c->version);
+	else if (left == -EPROTO)
+		ox_info("removed what an oomx of ABI %u that was killed had left in force", c->abi);
+}
+
+/* Of the one that has been ended, or of one before. Returns the exit status. */
+static int undo(pid_t ended)
+{
+	_cleanup_close_ int lock = -1;
+	struct ox_pinned killed;
+	int found = 0, left;
+	pid_t other = 0;
+
+	lock = ox_daemon_wait_lock(/* to_undo= */ true, &other);
+	if (lock == -EBUSY) /* what is there is its own */
+		return ox_err_r(OX_EXIT_ALREADY_RUNNING, "another oomx has been started meanwhile "
+				"(process %d), or another 'oomx stop' is at work: try again", other);
+	if (lock < 0)
+		return OX_EXIT_FAILURE;
+	left = ox_pinned_find(&killed);
+	if (ox_daemon_undo(&found))
+		return OX_EXIT_FAILURE;
+	tell_removed(left, &killed.config);
+	if (!ended && !found)
+		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running, and none has left anything");
+	return OX_EXIT_OK;
+}
+
 int ox_cmd_stop(int argc, char **argv)
 {
 	static const struct option table[] = { { "help", no_argument, NULL, 'h' }, {} };
 	static const char shorts[] = ":h";
-	struct ox_pinned killed;
-	int found = 0, err = 0, left, c;
 	pid_t pid;
+	int c;
 
 	optind = 0; /* start anew: the caller has parsed its own options */
 	opterr = 0;
@@ -77,22 +109,10 @@ int ox_cmd_stop(int argc, char **argv)
 	if (c)
 		return c;
 	pid = ox_daemon_pid();
-	if (pid > 0)
-		err = end_daemon(pid);
-	if (err)
+	if (pid < 0)
+		return ox_err_r(ox_exit_status(pid), "cannot tell whether an oomx is running: %s",
+				strerror(-pid));
+	if (pid && end_daemon(pid))
 		return OX_EXIT_FAILURE;
-	left = ox_pinned_find(&killed);
-	err = ox_daemon_undo(&found);
-	if (err)
-		return OX_EXIT_FAILURE;
-	if (left > 0)
-		ox_info("removed the policy %s (%016llx) that an oomx %s that was killed had left in "
-			"force", killed.config.policy, (unsigned long long)killed.config.policy_hash,
-			killed.config.version);
-	else if (left == -EPROTO)
-		ox_info("removed what an oomx of ABI %u that was killed had left in force",
-			killed.config.abi);
-	if (pid <= 0 && !found)
-		return ox_info_r(OX_EXIT_NOT_RUNNING, "no oomx is running, and none has left anything");
-	return OX_EXIT_OK;
+	return undo(pid);
 }

@@ -13,10 +13,12 @@
 
 #include "attach.h"
 #include "cgroup.h"
+#include "clock.h"
 #include "engine.h"
 #include "idcache.h"
 #include "log.h"
 #include "record.h"
+#include "symbols.h"
 
 struct ox_containers {
 	struct ox_idcache *cache;
@@ -30,14 +32,6 @@ struct ox_containers {
 	void *told_ctx;
 	char message[OX_RECORD_MAX];
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec t = {};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static void set_timer(struct ox_containers *c)
 {
@@ -53,18 +47,19 @@ static int visit(void *ctx, const char *path, __u64 id)
 	struct ox_containers *c = ctx;
 
 	(void)id;
-	ox_idcache_made(c->cache, path, now_ns());
+	ox_idcache_made(c->cache, path, ox_now_ns());
 	return 0;
 }
 
 static void on_path(struct ox_containers *c, __u64 id, const char *path, bool gone)
 {
+	/* first the rules, which are to be in force at once */
+	if (c->told)
+		c->told(c->told_ctx, id, path, gone);
 	if (gone)
 		ox_idcache_gone(c->cache, path);
 	else
-		ox_idcache_made(c->cache, path, now_ns());
-	if (c->told)
-		c->told(c->told_ctx, id, path, gone);
+		ox_idcache_made(c->cache, path, ox_now_ns());
 }
 
 /* libbpf's callback for one record of the ring */
@@ -121,7 +116,7 @@ static int watch_cgroups(struct ox_containers *c)
 	int fd;
 
 	c->obj = ox_engine_open(OX_BLOB(cgroups), "oomx_cgroups");
-	if (!c->obj || bpf_object__load(c->obj))
+	if (!c->obj || ox_object_load(c->obj))
 		return -errno;
 	fd = bpf_object__find_map_fd_by_name(c->obj, "oomx_cgroups_lost");
 	c->lost = mmap(NULL, sizeof(*c->lost), PROT_READ, MAP_SHARED, fd, 0);
@@ -204,7 +199,7 @@ void ox_containers_work(struct ox_containers *c)
 
 	(void)!read(c->timer, &expirations, sizeof(expirations)); /* only to make it unreadable */
 	read_ring(c);
-	ox_idcache_retry(c->cache, now_ns());
+	ox_idcache_retry(c->cache, ox_now_ns());
 	set_timer(c);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -19,6 +20,10 @@
 #include "pinned.h"
 #include "restore.h"
 #include "shields.h"
+
+#define TICK_MS 10
+#define LOOK_MS 200   /* who only looks whether one is running has the lock for a moment */
+#define UNDO_MS 10000 /* who undoes has it for longer: links go after grace periods */
 
 static pid_t read_pid(int fd)
 {
@@ -32,13 +37,14 @@ static pid_t read_pid(int fd)
 	return ox_parse_s32(buf, 1, 1 << 22, &pid) ? 0 : pid;
 }
 
-int ox_daemon_lock(pid_t *ret_other)
+/* `own`: the process id to write; 0: none */
+static int lock_as(pid_t own, pid_t *ret_other)
 {
 	_cleanup_close_ int fd = -1;
 
 	if (mkdir(OX_RUN_DIR, 0755) && errno != EEXIST)
 		return ox_err_r(-errno, "cannot make " OX_RUN_DIR ": %m");
-	fd = open(OX_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = open(OX_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return ox_err_r(-errno, "cannot open " OX_LOCK ": %m");
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -47,15 +53,41 @@ int ox_daemon_lock(pid_t *ret_other)
 		*ret_other = read_pid(fd);
 		return -EBUSY;
 	}
-	if (ftruncate(fd, 0) || dprintf(fd, "%d\n", getpid()) < 0)
+	/* who can open it, if only to read, can lock it; one that was there may be open to all */
+	if (fchmod(fd, 0600))
+		ox_warn("cannot close " OX_LOCK " to others (%m), ignoring");
+	if (ftruncate(fd, 0) || (own && dprintf(fd, "%d\n", own) < 0))
 		return ox_err_r(-errno, "cannot write " OX_LOCK ": %m");
 	return TAKE_FD(fd);
+}
+
+int ox_daemon_lock(pid_t *ret_other)
+{
+	return lock_as(getpid(), ret_other);
+}
+
+int ox_daemon_wait_lock(bool to_undo, pid_t *ret_other)
+{
+	const struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
+	pid_t own = to_undo ? 0 : getpid(), other = 0;
+	int fd = lock_as(own, &other), ms;
+
+	for (ms = 0; fd == -EBUSY && ms < (other ? LOOK_MS : UNDO_MS); ms += TICK_MS) {
+		(void)nanosleep(&tick, NULL); /* interrupted: tries again a little earlier */
+		other = 0;
+		fd = lock_as(own, &other);
+	}
+	*ret_other = other;
+	return fd;
 }
 
 pid_t ox_daemon_pid(void)
 {
 	_cleanup_close_ int fd = open(OX_LOCK, O_RDONLY | O_CLOEXEC);
 
+	/* who may not look sees by its socket that there is one, or was until it was killed */
+	if (fd < 0 && errno == EACCES)
+		return access(OX_SOCK, F_OK) && errno == ENOENT ? 0 : -EACCES;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!flock(fd, LOCK_SH | LOCK_NB))

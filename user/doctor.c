@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <linux/magic.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <oomx/abi.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
@@ -207,6 +209,22 @@ static void check_guard(struct ox_checks *c)
 				   "the kernel waits for them by itself, but for some with threads");
 }
 
+static void check_cpus(struct ox_checks *c)
+{
+	int n = libbpf_num_possible_cpus();
+
+	if (n < 0)
+		(void)ox_check_add(c, "cpus", OX_CHECK_MISSING, "cannot tell how many are possible: %s",
+				   strerror(-n));
+	else if (n <= OOMX_CPUS_MAX)
+		(void)ox_check_add(c, "cpus", OX_CHECK_OK, "%d possible", n);
+	else
+		ox_check_cure(ox_check_add(c, "cpus", OX_CHECK_WARN,
+					   "%d possible: too many where the kernel counts memory for each "
+					   "(rss_mode sum)", n),
+			      "boot with nr_cpus=%d", OOMX_CPUS_MAX);
+}
+
 void ox_doctor_machine(struct ox_checks *c)
 {
 	check_kernel(c);
@@ -215,6 +233,7 @@ void ox_doctor_machine(struct ox_checks *c)
 	check_lockdown(c);
 	check_ftrace(c);
 	check_guard(c);
+	check_cpus(c);
 }
 
 /* ---- others that act in an OOM -------------------------------------------------------------- */

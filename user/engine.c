@@ -20,6 +20,7 @@
 #include "log.h"
 #include "paths.h"
 #include "pinned.h"
+#include "symbols.h"
 
 /* What outlives a crash, or is looked at by other commands. */
 static const char *const pinned_maps[] = { "oomx_config", "oomx_stats", "oomx_prio",
@@ -37,6 +38,8 @@ static const struct {
 	{ "oomx_groups", sizeof(struct oomx_group) },
 	{ "oomx_shields", sizeof(struct oomx_shield) },
 };
+
+#define PIN_PATH 128
 
 #define N_PINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -181,6 +184,9 @@ static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool
 
 	if (err)
 		return err;
+	err = ox_symbols_fill(e->obj);
+	if (err)
+		return err;
 	err = bpf_object__load(e->obj);
 	if (err)
 		return load_error(err, policy);
@@ -251,6 +257,16 @@ bool ox_engine_others_busy(const struct ox_engine *e)
 	return latched && latched != e->config->generation;
 }
 
+void ox_engine_clear_others(struct ox_engine *e)
+{
+	__u32 latched = __atomic_load_n(&e->turn->latched, __ATOMIC_SEQ_CST);
+
+	/* if it has changed since, that OOM is over */
+	if (latched && latched != e->config->generation)
+		(void)__atomic_compare_exchange_n(&e->turn->latched, &latched, 0, /* weak= */ false,
+						  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 bool ox_engine_is_asked(const struct bpf_program *prog)
 {
 	return bpf_program__type(prog) == BPF_PROG_TYPE_STRUCT_OPS;
@@ -304,41 +320,62 @@ static int pin_dir(void)
 	return 0;
 }
 
-/* A name that is in use comes to mean this map at once, and is never without one. */
-static int pin_map(int fd, const char *path)
+/* Under `path`_new: the name that is in use means another's map until all of ours are there. */
+static void pin_paths(const char *map, char path[PIN_PATH], char unfinished[PIN_PATH])
 {
-	char unfinished[160];
-	int err;
-
-	(void)snprintf(unfinished, sizeof(unfinished), "%s_new", path); /* names are ours: fits */
-	(void)unlink(unfinished); /* of one that died here */
-	err = bpf_obj_pin(fd, unfinished);
-	if (!err && rename(unfinished, path)) {
-		err = -errno;
-		(void)unlink(unfinished); /* as said: for the next one to remove */
-	}
-	return err ? ox_err_r(err, "cannot pin %s: %s", path, strerror(-err)) : 0;
+	(void)snprintf(path, PIN_PATH, "%s/%s", OX_PIN_DIR, map); /* names are ours: fits */
+	(void)snprintf(unfinished, PIN_PATH, "%s/%s_new", OX_PIN_DIR, map); /* as above */
 }
 
+static int pin_new(int fd, const char *unfinished)
+{
+	int err;
+
+	(void)unlink(unfinished); /* of one that died here */
+	err = bpf_obj_pin(fd, unfinished);
+	return err ? ox_err_r(err, "cannot pin %s: %s", unfinished, strerror(-err)) : 0;
+}
+
+/* A name that is in use comes to mean this map at once, and is never without one. */
+static int pin_finish(bool have, const char *unfinished, const char *path)
+{
+	if (have && rename(unfinished, path))
+		return ox_err_r(-errno, "cannot pin %s: %m", path);
+	if (!have && unlink(path) && errno != ENOENT)
+		return ox_err_r(-errno, "cannot remove %s: %m", path);
+	return 0;
+}
+
+/*
+ * All of them get a name before the first of another's loses his: what can fail, for want of memory
+ * say, comes before anything is changed.
+ */
 int ox_engine_pin(struct ox_engine *e)
 {
-	char path[128];
-	unsigned int i;
-	int err = pin_dir();
+	char path[PIN_PATH], unfinished[PIN_PATH];
+	unsigned int i, n;
+	int fd, err = pin_dir();
 
 	if (err)
 		return err;
-	e->pinned = true;
-	for (i = 0; i < N_PINNED; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", OX_PIN_DIR, pinned_maps[i]); /* fits */
-		if (ox_engine_map(e, pinned_maps[i]) >= 0)
-			err = pin_map(ox_engine_map(e, pinned_maps[i]), path);
-		else if (unlink(path) && errno != ENOENT)
-			err = ox_err_r(-errno, "cannot remove %s: %m", path);
-		if (err)
-			return err;
+	for (n = 0; !err && n < N_PINNED; n++) {
+		fd = ox_engine_map(e, pinned_maps[n]);
+		pin_paths(pinned_maps[n], path, unfinished);
+		if (fd >= 0)
+			err = pin_new(fd, unfinished);
 	}
-	return 0;
+	e->pinned = !err;
+	for (i = 0; !err && i < N_PINNED; i++) {
+		pin_paths(pinned_maps[i], path, unfinished);
+		err = pin_finish(ox_engine_map(e, pinned_maps[i]) >= 0, unfinished, path);
+	}
+	for (i = 0; err && i < n; i++) {
+		pin_paths(pinned_maps[i], path, unfinished);
+		(void)unlink(unfinished); /* gone is what we want */
+	}
+	if (err)
+		(void)rmdir(OX_PIN_DIR); /* stays if there is something of another's */
+	return err;
 }
 
 int ox_engine_stay(struct ox_engine *e)

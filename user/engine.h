@@ -47,6 +47,11 @@ void ox_engine_take_turn(struct ox_engine *e);
 bool ox_engine_replaced(const struct ox_engine *e);
 /* An OOM that is not this set's is under way. */
 bool ox_engine_others_busy(const struct ox_engine *e);
+/*
+ * The other sets are detached. One that was so in the middle of an OOM will never say that this is
+ * over, and until somebody does, no later OOM would be anybody's.
+ */
+void ox_engine_clear_others(struct ox_engine *e);
 
 /* Attaches every program; all or none. Logs the one that this kernel refuses. */
 int ox_engine_attach(struct ox_engine *e);

@@ -16,6 +16,7 @@ enum ox_exit {
 	OX_EXIT_ALREADY_RUNNING = 6, /* another oomx, or its policy without it, is in force */
 	OX_EXIT_NOT_RUNNING = 7,     /* no oomx is running */
 	OX_EXIT_BAD_RULES = 8,	     /* a rule file is wrong, or a test of rules fails */
+	OX_EXIT_TOO_SLOW = 9,	     /* events came faster than they were read */
 };
 
 #endif

@@ -383,15 +383,16 @@ void ox_feed_free(struct ox_feed *feed)
 
 	if (!feed)
 		return;
-	for (int i = 0; i < OX_FEED_CLIENTS_MAX; i++)
-		if (feed->clients[i].fd >= 0)
-			disconnect(feed, &feed->clients[i]);
 	/* before close(): whoever finds the file then finds somebody listening */
 	if (feed->ino && !lstat(feed->addr.sun_path, &st) && st.st_dev == feed->dev &&
 	    st.st_ino == feed->ino)
 		(void)unlink(feed->addr.sun_path); /* a stale one is replaced by the next */
 	if (feed->listen_fd >= 0)
 		(void)close(feed->listen_fd);
+	/* last: a reader that sees its end then sees nobody listening */
+	for (int i = 0; i < OX_FEED_CLIENTS_MAX; i++)
+		if (feed->clients[i].fd >= 0)
+			disconnect(feed, &feed->clients[i]);
 	if (feed->epoll_fd >= 0)
 		(void)close(feed->epoll_fd);
 	free(feed->ring);
@@ -419,6 +420,22 @@ int ox_feed_connect(const char *path)
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	return TAKE_FD(fd);
+}
+
+/* Whose socket it is; 0: nobody's that we can see. */
+static pid_t server_pid(int fd)
+{
+	struct ucred server = {};
+	socklen_t len = sizeof(server);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &len) < 0 ? 0 : server.pid;
+}
+
+bool ox_feed_listens_still(int fd, const char *path)
+{
+	_cleanup_close_ int again = ox_feed_connect(path);
+
+	return again >= 0 && server_pid(fd) > 0 && server_pid(fd) == server_pid(again);
 }
 
 ssize_t ox_feed_next(int fd, void *buf, size_t size)

@@ -17,6 +17,7 @@
 #ifndef OX_FEED_H
 #define OX_FEED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <linux/types.h>
@@ -65,6 +66,13 @@ void ox_feed_stats(const struct ox_feed *feed, struct ox_feed_stats *ret);
  * -EACCES: not allowed to.
  */
 int ox_feed_connect(const char *path);
+
+/*
+ * After -ENOTCONN of ox_feed_next(): the server that fd was connected to still listens at `path`,
+ * so it has disconnected us. false: it has stopped, or nobody can tell (one of another pid
+ * namespace).
+ */
+bool ox_feed_listens_still(int fd, const char *path);
 
 /*
  * Waits for the next message. Its length; 0: that was the end of the backlog; -ENOTCONN: the

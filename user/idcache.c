@@ -21,6 +21,7 @@ static const __u64 retry_after_ns[] = { 20000000, 100000000, 500000000, 20000000
 
 struct entry {
 	TAILQ_ENTRY(entry) order; /* oldest first */
+	TAILQ_ENTRY(entry) turn;  /* of those that wait, and were looked up as often: the same */
 	struct entry *next;	  /* in its bucket */
 	struct ox_identity id;	  /* .cgroup is the key; no container: one may yet be found */
 	__u64 made_ns;
@@ -34,6 +35,7 @@ struct ox_idcache {
 	const char *root;
 	struct entry *bucket[BUCKETS];
 	struct entries live, past;
+	struct entries waiting[TRIES]; /* by tries: in each, who comes first is due first */
 	struct ox_idcache_stats stats;
 	struct ox_identity answer; /* to what is not, or not all, remembered */
 };
@@ -75,10 +77,25 @@ static bool waits(const struct entry *e)
 	return !e->gone && e->tries < TRIES;
 }
 
+/* As it has been looked up so often. TRIES: it waits no more. */
+static void wait_for(struct ox_idcache *c, struct entry *e, unsigned int tries)
+{
+	if (waits(e)) {
+		TAILQ_REMOVE(&c->waiting[e->tries], e, turn);
+		c->stats.waiting--;
+	}
+	e->tries = tries;
+	if (waits(e)) {
+		TAILQ_INSERT_TAIL(&c->waiting[tries], e, turn);
+		c->stats.waiting++;
+	}
+}
+
 static void drop(struct ox_idcache *c, struct entry *e)
 {
 	struct entry **at = bucket(c, e->id.cgroup, strlen(e->id.cgroup));
 
+	wait_for(c, e, TRIES);
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
@@ -87,7 +104,6 @@ static void drop(struct ox_idcache *c, struct entry *e)
 		c->stats.gone--;
 	else
 		c->stats.live--;
-	c->stats.waiting -= waits(e);
 	ox_identity_done(&e->id);
 	free(e);
 }
@@ -150,8 +166,7 @@ static bool look_again(struct ox_idcache *c, struct entry *e)
 	if (found) {
 		ox_identity_done(&e->id);
 		e->id = id;
-		c->stats.waiting -= waits(e);
-		e->tries = TRIES;
+		wait_for(c, e, TRIES);
 	} else {
 		ox_identity_done(&id);
 	}
@@ -200,9 +215,8 @@ void ox_idcache_made(struct ox_idcache *c, const char *cgroup, __u64 now_ns)
 		goto out; /* a virtual machine */
 	e = add(c, &id);
 	if (e && err) {
-		e->tries = 0;
 		e->made_ns = now_ns;
-		c->stats.waiting++;
+		wait_for(c, e, 0);
 	}
 out:
 	ox_identity_done(&id);
@@ -218,7 +232,7 @@ void ox_idcache_gone(struct ox_idcache *c, const char *cgroup)
 		drop(c, e);
 		return;
 	}
-	c->stats.waiting -= waits(e);
+	wait_for(c, e, TRIES);
 	TAILQ_REMOVE(&c->live, e, order);
 	TAILQ_INSERT_TAIL(&c->past, e, order);
 	e->gone = true;
@@ -233,33 +247,37 @@ __u64 ox_idcache_due(const struct ox_idcache *c)
 	const struct entry *e;
 	__u64 due = 0, t;
 
-	if (!c->stats.waiting)
-		return 0;
-	for (e = TAILQ_FIRST(&c->live); e; e = TAILQ_NEXT(e, order)) {
-		if (!waits(e))
-			continue;
-		t = e->made_ns + retry_after_ns[e->tries];
-		if (!due || t < due)
+	for (size_t i = 0; i < TRIES; i++) {
+		e = TAILQ_FIRST(&c->waiting[i]);
+		t = e ? e->made_ns + retry_after_ns[i] : 0;
+		if (e && (!due || t < due))
 			due = t;
 	}
 	return due;
 }
 
+/* Once more, and if that was the last time: without a container it is none. */
+static void retry(struct ox_idcache *c, struct entry *e)
+{
+	if (look_again(c, e))
+		return;
+	wait_for(c, e, e->tries + 1);
+	if (!waits(e) && !e->id.container_id)
+		drop(c, e);
+}
+
 void ox_idcache_retry(struct ox_idcache *c, __u64 now_ns)
 {
-	struct entry *e, *next;
+	unsigned int left = OX_IDCACHE_RETRIES;
+	struct entry *e;
 
-	for (e = c->stats.waiting ? TAILQ_FIRST(&c->live) : NULL; e; e = next) {
-		next = TAILQ_NEXT(e, order);
-		if (!waits(e) || now_ns < e->made_ns + retry_after_ns[e->tries] || look_again(c, e))
-			continue;
-		e->tries++;
-		if (waits(e))
-			continue;
-		c->stats.waiting--;
-		if (!e->id.container_id)
-			drop(c, e); /* it is none */
-	}
+	/* from the first: who is new is more likely to be a container, and may be in an OOM */
+	for (size_t i = 0; i < TRIES; i++)
+		while ((e = TAILQ_FIRST(&c->waiting[i])) && left &&
+		       now_ns >= e->made_ns + retry_after_ns[i]) {
+			retry(c, e);
+			left--;
+		}
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -342,6 +360,8 @@ int ox_idcache_new(const char *root, struct ox_idcache **ret)
 	c->root = root;
 	TAILQ_INIT(&c->live);
 	TAILQ_INIT(&c->past);
+	for (size_t i = 0; i < TRIES; i++)
+		TAILQ_INIT(&c->waiting[i]);
 	*ret = c;
 	return 0;
 }

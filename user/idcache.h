@@ -18,6 +18,7 @@
 
 #define OX_IDCACHE_LIVE 16384
 #define OX_IDCACHE_GONE 1024
+#define OX_IDCACHE_RETRIES 8 /* in one call: new cgroups come in between */
 
 struct ox_idcache;
 
@@ -39,7 +40,10 @@ void ox_idcache_free(struct ox_idcache *c);
 void ox_idcache_made(struct ox_idcache *c, const char *cgroup, __u64 now_ns);
 void ox_idcache_gone(struct ox_idcache *c, const char *cgroup);
 
-/* When ox_idcache_retry() has something to do, 0: never. */
+/*
+ * When ox_idcache_retry() has something to do, 0: never. It takes no more than OX_IDCACHE_RETRIES
+ * at once; what is left is due still.
+ */
 __u64 ox_idcache_due(const struct ox_idcache *c);
 void ox_idcache_retry(struct ox_idcache *c, __u64 now_ns);
 

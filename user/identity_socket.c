@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "identity_oci.h"
 #include "identity_socket.h"
 #include "statefile.h"
@@ -31,18 +31,10 @@ struct answer {
 	size_t used, room;
 };
 
-static __u64 now_ns(void)
-{
-	struct timespec t = {};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static int wait_for(int fd, short events, __u64 deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	__u64 now = now_ns();
+	__u64 now = ox_now_ns();
 	int n;
 
 	if (now >= deadline)
@@ -136,7 +128,7 @@ static int receive_all(int fd, struct answer *a, __u64 deadline)
 static int ask(int root, const char *path, const char *container, struct answer *a)
 {
 	_cleanup_close_ int fd = -1;
-	__u64 deadline = now_ns() + ox_ask_deadline_ns;
+	__u64 deadline = ox_now_ns() + ox_ask_deadline_ns;
 	char request[512];
 	int n, err;
 
@@ -187,11 +179,11 @@ int ox_identity_ask_socket(int root, const char *path, struct ox_identity *id)
 	json_t *doc = NULL;
 	int err;
 
-	if (now_ns() < not_before)
+	if (ox_now_ns() < not_before)
 		return -ENOENT;
 	err = ask(root, path, id->container_id, &a);
 	if (err == -ETIMEDOUT || err == -EAGAIN)
-		not_before = now_ns() + GIVE_UP_NS;
+		not_before = ox_now_ns() + GIVE_UP_NS;
 	body = err ? NULL : strstr(a.text, "\r\n\r\n");
 	if (body && !strncmp(a.text, "HTTP/1.", 7) && !strncmp(a.text + 8, " 200", 4))
 		doc = json_loadb(body + 4, a.used - (body + 4 - a.text), 0, NULL);

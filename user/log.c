@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "output.h"
 
 #define PREFIX "oomx: "
 
 static enum ox_log_level max_level = OX_LOG_INFO;
+static bool waits = true;
+static unsigned long long lost; /* lines, not told of yet */
 
 static const char *const level_prefix[] = {
 	[OX_LOG_ERR] = PREFIX,
@@ -27,6 +30,37 @@ void ox_log_set_level(enum ox_log_level level)
 enum ox_log_level ox_log_level(void)
 {
 	return max_level;
+}
+
+void ox_log_set_wait(bool wait)
+{
+	waits = wait;
+}
+
+/* false: there is no room, and so much is lost */
+static bool write_now(const char *s, size_t n)
+{
+	ssize_t done;
+
+	do
+		done = ox_output_write(STDERR_FILENO, s, n);
+	while (done == -EINTR);
+	return done != -EAGAIN;
+}
+
+static void write_if_read(const char *s, size_t n)
+{
+	char line[128];
+	int len;
+
+	if (lost) {
+		len = snprintf(line, sizeof(line), "%s%llu messages were lost here: nobody was reading "
+			       "standard error\n", level_prefix[OX_LOG_WARN], lost); /* fits */
+		if (write_now(line, (size_t)len))
+			lost = 0;
+	}
+	if (lost || !write_now(s, n))
+		lost++;
 }
 
 static void write_all(const char *s, size_t n)
@@ -76,7 +110,10 @@ int ox_log(enum ox_log_level level, int err, const char *fmt, ...)
 
 	hide_controls((unsigned char *)line, used);
 	line[used++] = '\n';
-	write_all(line, used);
+	if (waits)
+		write_all(line, used);
+	else
+		write_if_read(line, used);
 
 	errno = saved;
 	return err;

@@ -12,6 +12,8 @@
 #ifndef OX_LOG_H
 #define OX_LOG_H
 
+#include <stdbool.h>
+
 #define OX_LOG_LINE 1024
 
 enum ox_log_level {
@@ -25,6 +27,12 @@ enum ox_log_level {
 /* Messages above this level are not written. OX_LOG_INFO until set; not for use by two threads. */
 void ox_log_set_level(enum ox_log_level level);
 enum ox_log_level ox_log_level(void);
+
+/*
+ * false: a pipe or socket that is full is not waited for; what is lost is counted, and told when
+ * there is room again. For who has more important things to do than to be read.
+ */
+void ox_log_set_wait(bool wait);
 
 /* Logs, and returns `err` as it is. */
 int ox_log(enum ox_log_level level, int err, const char *fmt, ...)

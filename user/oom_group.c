@@ -9,6 +9,13 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "lockfile.h"
+#include "paths.h"
+
+/*
+ * As with oom_score_adj (shields.c): an entry and the value that it stands for are changed one
+ * after the other, by whoever holds OX_ALTERED_LOCK.
+ */
 
 static int open_group(__u64 id)
 {
@@ -31,6 +38,7 @@ static int write_group(int fd, bool on)
 
 int ox_oom_group_set(int map, __u64 id, bool group, __u32 load)
 {
+	_cleanup_close_ int lock = ox_lockfile_take(OX_ALTERED_LOCK);
 	_cleanup_close_ int fd = open_group(id);
 	struct oomx_group g = {};
 	int was, err;
@@ -51,7 +59,7 @@ int ox_oom_group_set(int map, __u64 id, bool group, __u32 load)
 	return err || was == group ? err : write_group(fd, group);
 }
 
-/* The owner's own value, set meanwhile, stays. */
+/* The owner's own value, set meanwhile, stays. Locked. */
 static int restore(int map, __u64 id, const struct oomx_group *g)
 {
 	_cleanup_close_ int fd = open_group(id);
@@ -75,6 +83,8 @@ static unsigned int restore_those(int map, bool all, __u32 load)
 	bool more = !bpf_map_get_next_key(map, NULL, &next);
 
 	while (more) {
+		_cleanup_close_ int lock = ox_lockfile_take(OX_ALTERED_LOCK);
+
 		id = next;
 		more = !bpf_map_get_next_key(map, &id, &next);
 		if (!bpf_map_lookup_elem(map, &id, &g) && (all || g.load != load))

@@ -49,6 +49,23 @@ int ox_parse_u64(const char *s, __u64 min, __u64 max, __u64 *ret)
 	return 0;
 }
 
+int ox_parse_hex(const char *s, const char **ret_end, __u64 *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i, len = strspn(s, digits);
+	__u64 n = 0;
+
+	if (!len)
+		return -EINVAL;
+	if (len > 2 * sizeof(n))
+		return -ERANGE;
+	for (i = 0; i < len; i++)
+		n = n << 4 | (__u64)(strchr(digits, s[i]) - digits);
+	*ret_end = s + len;
+	*ret = n;
+	return 0;
+}
+
 int ox_parse_u32(const char *s, __u32 min, __u32 max, __u32 *ret)
 {
 	__u64 n;

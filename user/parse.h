@@ -20,6 +20,12 @@ int ox_parse_u64(const char *s, __u64 min, __u64 max, __u64 *ret);
 int ox_parse_u32(const char *s, __u32 min, __u32 max, __u32 *ret);
 
 /*
+ * The 1 to 16 hexadecimal digits (lower case, as the kernel prints them) that `s` begins with, and
+ * what follows them in *ret_end. `s` and ret_end are not NULL.
+ */
+int ox_parse_hex(const char *s, const char **ret_end, __u64 *ret);
+
+/*
  * "CGROUP=N" -> the cgroup, copied to ret_cgroup[size], and N within min..max. Split at the last
  * '=', because a cgroup's name may contain one. The cgroup is not looked up, but is not empty.
  * Also -ENAMETOOLONG: the cgroup does not fit. Nothing is written on failure.

@@ -6,7 +6,12 @@
 #define OX_RUN_DIR "/run/oomx"
 #define OX_SOCK OX_RUN_DIR "/events.sock" /* events: see feed.h */
 #define OX_LOCK OX_RUN_DIR "/lock"	  /* locked by the one daemon for as long as it lives */
-#define OX_PRIORITY_LOCK OX_RUN_DIR "/priority.lock" /* see priority.h */
+/*
+ * What a command sets by hand and what rules give go to the same map, oomx_prio; and while one oomx
+ * takes over from another, both write to oomx_shields and oomx_groups. See lockfile.h.
+ */
+#define OX_PRIORITY_LOCK OX_RUN_DIR "/priority.lock"
+#define OX_ALTERED_LOCK OX_RUN_DIR "/altered.lock"
 #define OX_PIN_DIR "/sys/fs/bpf/oomx"	  /* maps and links that outlive it */
 #define OX_LINKS_DIR OX_PIN_DIR "/links" /* see pinned.h */
 

@@ -236,7 +236,8 @@ static int check_object(const struct ox_policy *p, const char *what, struct foun
 
 static int read_file(const char *path, struct ox_policy *p)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* a FIFO must not make us wait */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *buf = NULL;
 	struct stat st;
 	size_t done = 0;
@@ -244,7 +245,10 @@ static int read_file(const char *path, struct ox_policy *p)
 
 	if (fd < 0 || fstat(fd, &st))
 		return ox_err_r(-errno, "policy '%s': %m", path);
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)POLICY_SIZE_MAX)
+	if (!S_ISREG(st.st_mode))
+		return ox_err_r(-ENOEXEC, "policy '%s': not a regular file, and a BPF object file has to "
+				"be one", path);
+	if (st.st_size > (off_t)POLICY_SIZE_MAX)
 		return ox_err_r(-ENOEXEC, "policy '%s': not a BPF object file", path);
 	buf = malloc(st.st_size + 1);
 	if (!buf)

@@ -2,34 +2,12 @@
 #include "priority.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
 #include <bpf/bpf.h>
 
 #include "cgroup.h"
-#include "paths.h"
-
-#define LOCK_MS 1000
-
-int ox_priority_lock(void)
-{
-	const struct timespec ms = { .tv_nsec = 1000000 };
-	int fd = open(OX_PRIORITY_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), i;
-
-	for (i = 0; fd >= 0 && i < LOCK_MS; i++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			return fd;
-		(void)nanosleep(&ms, NULL); /* interrupted: looks again a little earlier */
-	}
-	if (fd >= 0)
-		(void)close(fd); /* nothing was written */
-	return -1;
-}
 
 static bool is_gone(__u64 id)
 {

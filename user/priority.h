@@ -16,13 +16,6 @@ int ox_priority_check(const char *cgroup);
  */
 int ox_priority_set(int map_fd, const char *cgroup, int prio);
 
-/*
- * What a command sets by hand and what rules give go to the same map: whoever looks at an entry
- * and then writes it holds this lock meanwhile. Waits for a second at most, then goes ahead
- * without: -1. Else an fd; closing it ends the lock.
- */
-int ox_priority_lock(void);
-
 /* Writes an entry; makes room if there is none. 0 or -errno. */
 int ox_priority_put(int map_fd, __u64 id, const struct oomx_prio *p);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "parse.h"
 #include "restore.h"
 
 #define STATUS_MAX 4096
@@ -29,6 +31,26 @@ static ssize_t read_file(int dir, const char *name, char *buf, size_t size)
 	} while (n > 0 && used < (ssize_t)size - 1);
 	buf[used] = '\0';
 	return n < 0 ? -errno : used;
+}
+
+/* Field 22 of "stat"; the comm before it may hold anything. */
+int ox_process_start_ticks(int dir, __u64 *ret)
+{
+	char buf[1024], *p;
+	ssize_t n = read_file(dir, "stat", buf, sizeof(buf));
+	int field;
+
+	if (n <= 0)
+		return n ? (int)n : -ESRCH;
+	p = strrchr(buf, ')');
+	for (field = 2; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		if (p)
+			p++;
+	}
+	if (p)
+		p[strcspn(p, " ")] = '\0';
+	return !p || ox_parse_u64(p, 0, UINT64_MAX, ret) ? -EPROTO : 0;
 }
 
 static int read_comm(int dir, struct ox_process *p)

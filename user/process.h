@@ -24,4 +24,10 @@ struct ox_process {
  */
 int ox_process_read(__u32 pid, __u64 start_ns, struct ox_process *ret);
 
+/*
+ * When the process of this directory below /proc started, in clock ticks since boot
+ * (CLOCK_BOOTTIME). 0; -ESRCH: it is gone; -EPROTO: not understood; other -errno.
+ */
+int ox_process_start_ticks(int dir, __u64 *ret);
+
 #endif

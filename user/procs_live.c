@@ -12,6 +12,7 @@
 #include "log.h"
 #include "rules_decide.h"
 #include "shields.h"
+#include "symbols.h"
 
 #define LINKS 7
 
@@ -26,7 +27,7 @@ struct ox_procs {
 	int map;		    /* the engine's */
 	const struct ox_rules *rules;
 	__u32 load;
-	bool full; /* told that there was no room in the map */
+	bool full; /* told, of these rules, that there was no room in the map */
 	const struct ox_engine *engine;
 	struct ox_shields *shields; /* NULL: no rule has been about them yet */
 	bool told_hidden;
@@ -133,7 +134,8 @@ static void look_at(struct ox_procs *p, const struct oomx_proc_rec *r)
 		ox_err("the rule '%s' is not in force for process %u and others: %s",
 		       p->rules->rules[number - 1].name, pid,
 		       err == -E2BIG ? "too many processes have one of their own" : strerror(-err));
-	p->full = err;
+	if (err)
+		p->full = true; /* until the rules are put in force anew */
 }
 
 /* libbpf's callback for one record of the ring */
@@ -222,7 +224,7 @@ static int load_probe(struct ox_procs *p)
 		return -errno;
 	map = bpf_object__find_map_by_name(p->obj, "oomx_procs");
 	err = map ? bpf_map__reuse_fd(map, p->map) : -ENOENT;
-	return err ? err : bpf_object__load(p->obj);
+	return err ? err : ox_object_load(p->obj);
 }
 
 static int attach(struct ox_procs *p)

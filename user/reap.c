@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "log.h"
 #include "record.h"
 #include "restore.h"
@@ -18,14 +19,6 @@
 /* The kernel's own reaper gives up after a second (MAX_OOM_REAP_RETRIES, mm/oom_kill.c) */
 #define OVERDUE_NS 1500000000ULL
 #define TRIES 10
-
-static __u64 now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 /* For the one that is due first; off if there is none. */
 static void set_timer(struct ox_reap *r)
@@ -57,7 +50,7 @@ static void add(struct ox_reap *r, const struct oomx_rec_kill *k)
 	r->victims[r->n++] = (struct ox_reap_victim){
 		.pid = k->victim.pid,
 		.start_ns = k->victim.start_ns,
-		.due_ns = now_ns() + OVERDUE_NS,
+		.due_ns = ox_now_ns() + OVERDUE_NS,
 	};
 }
 
@@ -123,7 +116,7 @@ static bool release(struct ox_reap_victim *v)
 
 void ox_reap_work(struct ox_reap *r)
 {
-	__u64 expirations, now = now_ns();
+	__u64 expirations, now = ox_now_ns();
 	unsigned int i;
 
 	(void)!read(r->timer, &expirations, sizeof(expirations)); /* only to make it unreadable */

@@ -15,7 +15,7 @@
 #include "daemon.h"
 #include "log.h"
 
-#define OOM_MS 5000  /* longer than any OOM holds oom_lock */
+#define OOM_MS 5000  /* one may take longer: a slow console, to which all tasks are dumped */
 #define END_MS 10000 /* for the other one, which restores and detaches */
 #define LOCK_MS 1000
 

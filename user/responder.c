@@ -14,13 +14,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <linux/oom.h>
 
 #include "capability.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "exit.h"
 #include "log.h"
 #include "parse.h"
@@ -32,8 +32,6 @@
 #define THREADS 2
 #define NOMINEES 64
 #define END_MS 2000 /* for one that is told to end */
-/* A nominee that has not been killed by then was a false alarm. */
-#define RESTORE_AFTER_NS 300000000ULL
 /* A request this old was sent while we were stopped: nobody waits for it any more. */
 #define STALE_NS 500000000ULL
 
@@ -44,6 +42,7 @@ struct altered {
 	int fd;	   /* its oom_score_adj: names the process itself, should the id be used again */
 	__u64 start_ns;
 	__u64 since_ns;
+	__u64 mm;
 	int old_adj;
 	int set_adj;
 	bool inherited; /* not nominated itself: forked by one that was */
@@ -65,14 +64,6 @@ struct server {
 	cpu_set_t *cpus; /* its half */
 	int epoll;
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 /* Neither allocates nor waits for memory: the file is open, the write is a few bytes. */
 static int put_value(int fd, int value)
@@ -101,6 +92,13 @@ static void count_false_alarm(struct state *s, const struct altered *a)
 		__atomic_fetch_add(&s->stats->false_alarms, 1, __ATOMIC_RELAXED);
 }
 
+static void forget(struct state *s, struct altered *a)
+{
+	(void)bpf_map_delete_elem(s->map, &a->pid); /* absent is what we want */
+	(void)close(a->fd); /* what was written is in force, or its process gone */
+	a->pid = 0;
+}
+
 static void put_back(struct state *s, struct altered *a)
 {
 	int err = 0;
@@ -111,10 +109,12 @@ static void put_back(struct state *s, struct altered *a)
 		if (!err)
 			count_false_alarm(s, a);
 	}
-	if (!err || err == -ESRCH)
-		(void)bpf_map_delete_elem(s->map, &a->pid); /* else it stays, for `oomx stop` */
-	(void)close(a->fd);
-	a->pid = 0;
+	if (!err || err == -ESRCH) {
+		forget(s, a);
+	} else { /* on record it stays, for `oomx stop` */
+		(void)close(a->fd);
+		a->pid = 0;
+	}
 }
 
 static struct altered *slot_for(struct state *s, __u32 pid)
@@ -148,7 +148,7 @@ static int take(const struct oomx_request *q, struct altered *a)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	*a = (struct altered){ .pid = q->pid, .fd = fd, .start_ns = q->start_ns,
+	*a = (struct altered){ .pid = q->pid, .fd = fd, .start_ns = q->start_ns, .mm = q->mm,
 			       .old_adj = q->old_adj, .set_adj = q->set_adj };
 	return 0;
 }
@@ -166,13 +166,41 @@ static void disown(struct state *s, const struct oomx_request *q)
 	}
 }
 
+static bool shares_mm(const struct altered *a, const struct oomx_request *q)
+{
+	return a->pid && a->pid != q->pid && a->mm == q->mm;
+}
+
+/*
+ * Under oom_lock there is one nominee. Not who shares its memory: it has the same value, and the
+ * kernel might choose while both have their own again.
+ */
+static void put_others_back(struct state *s, const struct oomx_request *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < NOMINEES; i++)
+		if (s->altered[i].pid && s->altered[i].pid != q->pid &&
+		    s->altered[i].set_adj == OOMX_ADJ_RAISED && !shares_mm(&s->altered[i], q))
+			put_back(s, &s->altered[i]);
+}
+
+/* What is put back for the one that has just been altered is put back for them. */
+static void forget_sharers(struct state *s, const struct oomx_request *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < NOMINEES; i++)
+		if (shares_mm(&s->altered[i], q))
+			forget(s, &s->altered[i]);
+}
+
 /* libbpf's callback for one request */
 static int on_request(void *ctx, void *data, size_t size)
 {
 	const struct oomx_request *q = data;
 	struct state *s = ctx;
 	struct altered *a;
-	unsigned int i;
 
 	if (size < sizeof(*q))
 		return 0;
@@ -180,27 +208,27 @@ static int on_request(void *ctx, void *data, size_t size)
 		disown(s, q);
 		return 0;
 	}
-	for (i = 0; (q->flags & OOMX_REQ_EXCLUSIVE) && i < NOMINEES; i++)
-		if (s->altered[i].pid && s->altered[i].pid != q->pid &&
-		    s->altered[i].set_adj == OOMX_ADJ_RAISED)
-			put_back(s, &s->altered[i]);
+	if (q->flags & OOMX_REQ_EXCLUSIVE)
+		put_others_back(s, q);
 	a = slot_for(s, q->pid);
 	if (a->pid == q->pid && a->start_ns != q->start_ns)
 		put_back(s, a); /* the id has been used again */
-	if (!a->pid && (now_ns() - q->ktime_ns > STALE_NS || take(q, a))) {
+	if (!a->pid && (ox_now_ns() - q->ktime_ns > STALE_NS || take(q, a))) {
 		(void)bpf_map_delete_elem(s->map, &q->pid); /* nothing was altered */
 		return 0;
 	}
 	a->set_adj = q->set_adj;
-	(void)put_value(a->fd, a->set_adj); /* fails only for one that is gone */
-	a->since_ns = now_ns();
+	a->mm = q->mm;
+	if (!put_value(a->fd, a->set_adj)) /* fails only for one that is gone */
+		forget_sharers(s, q);
+	a->since_ns = ox_now_ns();
 	return 0;
 }
 
 /* Puts back what was altered long enough ago. Milliseconds until the next one is due; -1: none. */
 static int restore_due(struct state *s, __u64 age_ns)
 {
-	__u64 now = now_ns(), left, next = ~0ULL;
+	__u64 now = ox_now_ns(), left, next = ~0ULL;
 	unsigned int i;
 
 	for (i = 0; i < NOMINEES; i++) {
@@ -222,7 +250,7 @@ static int restore_due(struct state *s, __u64 age_ns)
 static int rehearse(struct state *s, int old_adj, int set_adj)
 {
 	struct oomx_request q = { .pid = getpid(), .old_adj = old_adj, .set_adj = set_adj,
-				  .flags = OOMX_REQ_EXCLUSIVE, .ktime_ns = now_ns() };
+				  .flags = OOMX_REQ_EXCLUSIVE, .ktime_ns = ox_now_ns() };
 	char stack[STACK_BYTES];
 
 	memset(stack, 1, sizeof(stack));
@@ -287,7 +315,7 @@ static void serve(const struct server *v)
 			break;
 		(void)pthread_mutex_lock(&s->lock); /* a plain one cannot fail */
 		(void)ring_buffer__consume(s->ring); /* our callback never fails */
-		timeout = restore_due(s, RESTORE_AFTER_NS);
+		timeout = restore_due(s, OOMX_ALTERED_NS);
 		(void)pthread_mutex_unlock(&s->lock);
 		for (i = 0; i < n; i++)
 			if (ev[i].data.fd == s->control) /* the daemon closed it, or died */

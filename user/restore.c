@@ -13,36 +13,10 @@
 #include "capability.h"
 #include "cleanup.h"
 #include "log.h"
+#include "process.h"
 
 #define VALUE_MAX 256
 #define FIRST_SIZE 24 /* of an entry when there was only raising */
-
-/* Field 22 of /proc/PID/stat, in clock ticks since boot; the comm before it may hold anything. */
-static int start_ticks(int dir, __u64 *ret)
-{
-	_cleanup_close_ int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
-	char buf[1024], *p;
-	ssize_t n;
-	int field;
-
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	n = read(fd, buf, sizeof(buf) - 1);
-	if (n <= 0)
-		return n ? -errno : -ESRCH;
-	buf[n] = '\0';
-	p = strrchr(buf, ')');
-	for (field = 2; p && field < 22; field++) {
-		p = strchr(p, ' ');
-		if (p)
-			p++;
-	}
-	if (!p)
-		return -EPROTO;
-	errno = 0;
-	*ret = strtoull(p, NULL, 10);
-	return -errno;
-}
 
 /*
  * A directory below /proc holds on to its process: what is opened there later is of the same one,
@@ -61,7 +35,7 @@ int ox_process_open(__u32 pid, __u64 start_ns)
 		return errno == ENOENT ? -ESRCH : -errno;
 	if (!start_ns)
 		return TAKE_FD(dir);
-	err = start_ticks(dir, &ticks);
+	err = ox_process_start_ticks(dir, &ticks);
 	if (err)
 		return err;
 	if (start_ns / (1000000000ULL / sysconf(_SC_CLK_TCK)) != ticks)

@@ -102,10 +102,6 @@ struct ox_rules {
  */
 int ox_rules_load(const char *path, struct ox_rules **ret, struct ox_located *errors);
 
-/* The same for several files, in this order. */
-int ox_rules_load_files(const char *const files[], size_t n, struct ox_rules **ret,
-			struct ox_located *errors);
-
 /* The file of the rules that come with oomx, as `make install` puts it; it need not be there. */
 const char *ox_rules_shipped(void);
 

@@ -19,8 +19,11 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "clock.h"
+#include "lockfile.h"
 #include "log.h"
 #include "oom_group.h"
+#include "paths.h"
 #include "preference.h"
 #include "priority.h"
 #include "procs_live.h"
@@ -30,6 +33,7 @@
 #include "shields.h"
 
 #define SETTLE_NS 100000000ULL /* a file that was just written is read after this */
+#define LOADS_MASK (UINT_MAX >> OOMX_RULE_SHIFT) /* no more fit into an entry's number */
 #define LATE_MAX 4096	       /* containers that are asked about again */
 #define KEEP_LOADS 4	       /* readings of the rules whose names are kept, for old events */
 
@@ -51,25 +55,17 @@ struct late {
 struct ox_live {
 	char *path; /* NULL: the default */
 	struct ox_rules *rules;
-	__u32 load; /* how often rules were put in force: the upper part of their numbers */
+	__u32 load; /* how often rules were put in force: upper part of their numbers, goes round */
 	struct oomx_config *config;
 	int prio_map, names_map, groups_map, shields_map, raised_map; /* the engine's */
 	int epoll, timer, inotify;
 	__u64 settle_ns; /* when files that have changed are read; 0: none have */
 	struct ox_engine *engine;
 	struct ox_procs *procs; /* NULL: no rule has been about processes yet */
-	bool full; /* told that there was no room in the map */
+	bool full; /* told, of these rules, that there was no room in the map */
 	unsigned int n_late;
 	struct late late[LATE_MAX];
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec t = {};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-	return (__u64)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- one cgroup ----------------------------------------------------------------------------- */
 
@@ -94,7 +90,8 @@ static void ask_later(struct ox_live *l, __u64 id, int tries)
 	if (tries >= LATE_TRIES || l->n_late == LATE_MAX)
 		return;
 	l->late[l->n_late++] =
-		(struct late){ .id = id, .due_ns = now_ns() + late_ns[tries], .tries = tries + 1 };
+		(struct late){ .id = id, .due_ns = ox_now_ns() + late_ns[tries],
+			       .tries = tries + 1 };
 }
 
 /* What is said of it where no rule is about it, nor about a cgroup above: rules go first. */
@@ -119,7 +116,7 @@ static const char *entry_name(const struct ox_live *l, size_t number)
 /* `number`: of a rule, or PREFERENCE_RULE(); 0: none */
 static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 id, size_t number)
 {
-	_cleanup_close_ int lock = ox_priority_lock();
+	_cleanup_close_ int lock = ox_lockfile_take(OX_PRIORITY_LOCK);
 	struct oomx_prio old = {}, p;
 	bool have = !bpf_map_lookup_elem(l->prio_map, &id, &old);
 	int err;
@@ -143,7 +140,8 @@ static void write_entry(struct ox_live *l, const struct ox_identity *who, __u64 
 		       who->cgroup,
 		       err == -E2BIG ? " and others" : "",
 		       err == -E2BIG ? "too many cgroups have one of their own" : strerror(-err));
-	l->full = err;
+	if (err)
+		l->full = true; /* until the rules are put in force anew */
 }
 
 /* False: not yet, it may be before long. */
@@ -203,7 +201,7 @@ static int visit(void *ctx, const char *path, __u64 id)
 /* Takes out entries of rules that were in force before. */
 static void sweep(struct ox_live *l)
 {
-	_cleanup_close_ int lock = ox_priority_lock();
+	_cleanup_close_ int lock = ox_lockfile_take(OX_PRIORITY_LOCK);
 	struct oomx_prio p;
 	__u64 id, next;
 	bool more = !bpf_map_get_next_key(l->prio_map, NULL, &next);
@@ -238,7 +236,7 @@ static int write_names(struct ox_live *l)
 	while (more) {
 		key = next;
 		more = !bpf_map_get_next_key(l->names_map, &key, &next);
-		if ((key >> OOMX_RULE_SHIFT) + KEEP_LOADS < l->load)
+		if (((l->load - (key >> OOMX_RULE_SHIFT)) & LOADS_MASK) > KEEP_LOADS)
 			(void)bpf_map_delete_elem(l->names_map, &key);
 	}
 	for (i = 0; i < l->rules->n && !err; i++)
@@ -275,7 +273,7 @@ static int apply_all(struct ox_live *l)
 {
 	int err;
 
-	l->load++;
+	l->load = (l->load + 1) & LOADS_MASK;
 	l->n_late = 0;
 	l->full = false;
 	err = write_names(l);
@@ -372,9 +370,10 @@ static void tell_protected(struct ox_live *l)
 static void reload(struct ox_live *l, bool asked)
 {
 	struct ox_rules *rules = NULL, *old;
-	int err = load(l, &rules);
+	int err;
 
-	ox_rules_watch(l->inotify, l->path);
+	ox_rules_watch(l->inotify, l->path); /* first: a new directory may be filled meanwhile */
+	err = load(l, &rules);
 	l->config->rules_bad = err != 0 && !(err == -ENOENT && !l->rules->n);
 	if (err) {
 		if (l->config->rules_bad)
@@ -455,7 +454,7 @@ static void on_timer(struct ox_live *l)
 	struct late due[64];
 	unsigned int i, n = 0;
 	char path[PATH_MAX];
-	__u64 now = now_ns(), expired;
+	__u64 now = ox_now_ns(), expired;
 
 	(void)!read(l->timer, &expired, sizeof(expired)); /* what is due says it better */
 	if (l->settle_ns && l->settle_ns <= now) {
@@ -485,7 +484,7 @@ void ox_live_work(struct ox_live *l)
 		} else if (ev[i].data.fd == l->inotify) {
 			if (!ox_rules_changed(l->inotify, l->path) || l->settle_ns)
 				continue;
-			l->settle_ns = now_ns() + SETTLE_NS;
+			l->settle_ns = ox_now_ns() + SETTLE_NS;
 			set_timer(l);
 		} else {
 			ox_procs_work(l->procs);
@@ -501,11 +500,6 @@ void ox_live_reload(struct ox_live *l)
 void ox_live_reapply(struct ox_live *l)
 {
 	(void)apply_all(l); /* said what failed */
-}
-
-size_t ox_live_count(const struct ox_live *l)
-{
-	return l->rules->n;
 }
 
 void ox_live_undo(struct ox_live *l)

@@ -39,8 +39,6 @@ void ox_live_reload(struct ox_live *l);
 /* The entries of the map may have been changed by others: puts the rules' back. */
 void ox_live_reapply(struct ox_live *l);
 
-size_t ox_live_count(const struct ox_live *l);
-
 /*
  * Puts every memory.oom.group and oom_score_adj back: before the end, unless another oomx has taken
  * over.

@@ -188,14 +188,6 @@ static int add_files(struct ox_rules *rules, const char *const files[], size_t n
 	return err;
 }
 
-int ox_rules_load_files(const char *const files[], size_t n, struct ox_rules **ret,
-			struct ox_located *errors)
-{
-	struct ox_rules *rules = new_rules();
-
-	return rules ? finish(rules, add_files(rules, files, n, errors), errors, ret) : -ENOMEM;
-}
-
 int ox_rules_load(const char *path, struct ox_rules **ret, struct ox_located *errors)
 {
 	struct ox_rules *rules = new_rules();

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "rules.h"
 
+#define PARENT "/etc" /* of OX_RULES_DIR */
 #define FILE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 
 void ox_rules_watch(int inotify, const char *watched)
@@ -29,8 +30,10 @@ void ox_rules_watch(int inotify, const char *watched)
 			(void)inotify_add_watch(inotify, dir, FILE_EVENTS | IN_ONLYDIR);
 		return; /* no oomx.d is fine: its creation is seen */
 	}
-	if (errno == ENOENT && !watched)
+	if (errno == ENOENT && !watched) { /* on most machines made only when there are rules */
+		(void)inotify_add_watch(inotify, PARENT, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
 		return;
+	}
 	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + (slash == path)) : 1,
 		     slash ? path : ".") >= (int)sizeof(dir) ||
 	    inotify_add_watch(inotify, dir, FILE_EVENTS | IN_ONLYDIR) < 0)

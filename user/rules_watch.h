@@ -7,8 +7,8 @@
 
 /*
  * Watches the directories in which something may change: those of `path` (absolute, a file's or a
- * directory's; NULL: OX_RULES_DIR) and of the rules that come with oomx. To be called again and
- * again, since one may be new. Logs.
+ * directory's; NULL: OX_RULES_DIR, or its parent until it is there) and of the rules that come with
+ * oomx. To be called again and again, since one may be new. Logs.
  */
 void ox_rules_watch(int inotify, const char *path);
 

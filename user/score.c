@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "log.h"
 #include "pinned.h"
+#include "symbols.h"
 
 /* ---- the running oomx ----------------------------------------------------------------------- */
 
@@ -134,8 +135,11 @@ static int configure(struct bpf_object *obj, __u32 rss_mode, __u64 domain_id, __
 /* As in engine.c: a built-in policy is sound, then it is the kernel that lacks something. */
 static int load(struct bpf_object *obj, const struct ox_policy *policy)
 {
-	int err = bpf_object__load(obj);
+	int err = ox_symbols_fill(obj);
 
+	if (err)
+		return err;
+	err = bpf_object__load(obj);
 	if (!err)
 		return 0;
 	if (err == -EPERM)

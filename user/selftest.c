@@ -23,6 +23,7 @@
 #include "cleanup.h"
 #include "engine.h"
 #include "log.h"
+#include "symbols.h"
 
 #define CGROUP_NAME "oomx-selftest"
 #define EXIT_MS 1000 /* for the child to come to its end */
@@ -174,7 +175,7 @@ int ox_selftest_scan(bool *ret)
 
 	if (!obj)
 		return ox_err_r(-errno, "cannot open the self-test programs: %m");
-	err = bpf_object__load(obj);
+	err = ox_object_load(obj);
 	if (err) {
 		ox_err("this kernel refuses the self-test (%s):", strerror(-err));
 		ox_bpflog_tell();

@@ -11,9 +11,12 @@
 #include <bpf/bpf.h>
 
 #include "capability.h"
+#include "cleanup.h"
+#include "lockfile.h"
 #include "log.h"
 #include "paths.h"
 #include "restore.h"
+#include "symbols.h"
 
 #define SHIELDED (-1000) /* OOM_SCORE_ADJ_MIN: the kernel never kills it */
 #define PROGRAMS 2
@@ -29,6 +32,11 @@ struct ox_shields {
 };
 
 /* ---- one process ----------------------------------------------------------------------------- */
+
+/*
+ * An entry and the value that it stands for are changed one after the other, by whoever holds
+ * OX_ALTERED_LOCK: another oomx that came in between would take what it finds for somebody else's.
+ */
 
 /* With CAP_SYS_RESOURCE the minimum would go with the value. */
 static int write_adj(__u32 pid, __u64 start_ns, int adj, bool capped)
@@ -78,6 +86,7 @@ bool ox_shields_concern(const struct ox_shields *s, __u32 pid, __u64 start_ns)
 
 int ox_shields_take(struct ox_shields *s, __u32 pid, __u64 start_ns, int adj, __u32 load)
 {
+	_cleanup_close_ int lock = ox_lockfile_take(OX_ALTERED_LOCK);
 	struct oomx_shield e;
 	bool known = is_known(s->map, pid, start_ns, &e), ours;
 	int now, err = ox_adj_read(pid, start_ns, &now);
@@ -111,6 +120,7 @@ static bool is_raised(int raised, __u32 pid, __u64 start_ns, int now)
 	       r.set_adj == now;
 }
 
+/* locked */
 static int give_back(int map, int raised, __u32 pid, const struct oomx_shield *e)
 {
 	int now, err = ox_adj_read(pid, e->start_ns, &now);
@@ -130,6 +140,7 @@ static int give_back(int map, int raised, __u32 pid, const struct oomx_shield *e
 
 int ox_shields_give_back(struct ox_shields *s, __u32 pid)
 {
+	_cleanup_close_ int lock = ox_lockfile_take(OX_ALTERED_LOCK);
 	struct oomx_shield e;
 
 	return bpf_map_lookup_elem(s->map, &pid, &e) ? 0 : give_back(s->map, s->raised, pid, &e);
@@ -146,6 +157,8 @@ static unsigned int give_back_those(int map, int raised, bool all, __u32 load)
 	bool more = !bpf_map_get_next_key(map, NULL, &next);
 
 	while (more) {
+		_cleanup_close_ int lock = ox_lockfile_take(OX_ALTERED_LOCK);
+
 		pid = next;
 		more = !bpf_map_get_next_key(map, &pid, &next);
 		if (!bpf_map_lookup_elem(map, &pid, &e) && (all || e.load != load))
@@ -182,7 +195,7 @@ static int load_probe(struct ox_shields *s)
 		return -errno;
 	map = bpf_object__find_map_by_name(s->obj, "oomx_shields");
 	err = map ? bpf_map__reuse_fd(map, s->map) : -ENOENT;
-	return err ?: bpf_object__load(s->obj);
+	return err ?: ox_object_load(s->obj);
 }
 
 /*

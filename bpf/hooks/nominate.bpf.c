@@ -80,7 +80,7 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 SEC("fexit/mutex_lock_killable")
 int BPF_PROG(ox_locked, void *lock, int ret)
 {
-	if (!ret && lock == &oom_lock)
+	if (!ret && lock == ox_symbol(oom_lock))
 		ox_guard_locked();
 	return 0;
 }

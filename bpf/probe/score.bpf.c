@@ -74,7 +74,8 @@ int ox_score(struct bpf_iter__task *ctx)
 	if (!t || !args || !s || t->pid != t->tgid || (t->flags & OX_PF_KTHREAD))
 		return 0;
 	__builtin_memset(&s->dom, 0, sizeof(s->dom));
-	s->dom.pages = ox_ksym_u64(&_totalram_pages) + ox_ksym_u64(&total_swap_pages);
+	s->dom.pages = ox_symbol_u64(ox_symbol(_totalram_pages)) +
+		       ox_symbol_u64(ox_symbol(total_swap_pages));
 	if (args->domain_id) {
 		s->dom.css = (void *)ox_memcg_by_id(ox_task_memcg(t), args->domain_id);
 		if (!s->dom.css)

@@ -12,23 +12,41 @@ struct {
 	__uint(max_entries, 1 << 12);
 } ring SEC(".maps");
 
-static int take(u32 i, u32 *taken)
+struct taking {
+	u64 flags;
+	bool small;
+};
+
+static int take(u32 i, struct taking *t)
 {
-	void *r = bpf_ringbuf_reserve(&ring, *taken & 1 ? 8 : PIECE, 0);
+	void *r = bpf_ringbuf_reserve(&ring, t->small ? 8 : PIECE, 0);
 
 	if (!r)
 		return 1;
-	bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_discard(r, t->flags);
 	return 0;
 }
 
+static int take_all(u64 flags)
+{
+	struct taking t = { .flags = flags };
+
+	bpf_loop(1 << 16, take, &t, 0);
+	t.small = true;
+	bpf_loop(1 << 16, take, &t, 0);
+	return 0;
+}
+
+/* Its reader does not get to know. */
 SEC("syscall")
 int fill(void *ctx)
 {
-	u32 small = 0;
+	return take_all(BPF_RB_NO_WAKEUP);
+}
 
-	bpf_loop(1 << 16, take, &small, 0);
-	small = 1;
-	bpf_loop(1 << 16, take, &small, 0);
-	return 0;
+/* Its reader is woken, as by records: it will empty the ring when it can. */
+SEC("syscall")
+int fill_and_tell(void *ctx)
+{
+	return take_all(BPF_RB_FORCE_WAKEUP);
 }

@@ -3,14 +3,12 @@
  * hold - stretches moments that are too short to be met by luck: somebody is kept where he is until
  * the suite says so. Counts the processes that are forked with the raised value.
  */
-#include <oomx/kernel.bpf.h>
+#include <oomx/symbols.bpf.h>
 #include "hold.h"
 
 #define STEPS (1 << 20) /* of each of two nested loops: time ends them */
 
 char _license[] SEC("license") = "GPL";
-
-extern const void oom_lock __ksym;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -81,7 +79,14 @@ static __always_inline int keep(u32 where)
 SEC("fentry/mutex_lock_killable")
 int BPF_PROG(hold_kill, void *lock)
 {
-	return lock == &oom_lock ? keep(HOLD_KILL) : 0;
+	return lock == ox_symbol(oom_lock) ? keep(HOLD_KILL) : 0;
+}
+
+/* Called by oom_evaluate_task() (mm/oom_kill.c, 6.1 to 7.3), and before that when somebody asks. */
+SEC("fentry/oom_badness")
+int BPF_PROG(hold_look)
+{
+	return keep(HOLD_LOOK);
 }
 
 /* Called by copy_process() after copy_signal() (kernel/fork.c, 6.1 to 7.3) */

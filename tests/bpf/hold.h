@@ -7,7 +7,8 @@
 
 #define HOLD_KILL 0 /* in front of oom_lock, for a kill in its memcg */
 #define HOLD_FORK 1 /* in fork(), the child having its oom_score_adj from its parent already */
-#define HOLDS 2
+#define HOLD_LOOK 2 /* in the kernel's choice of a victim, before it has looked at anybody */
+#define HOLDS 3
 
 /* One way to be held. A thread's comm has to be this one. */
 struct hold_at {

@@ -3,7 +3,6 @@
  * suite_cli - bad input, bad luck and bad manners: each ends with the documented exit status and
  * a short explanation, and leaves the machine as it was.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -12,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "lib/bpfcount.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
@@ -27,140 +28,6 @@
 #define PIN_DIR "/sys/fs/bpf/oomx"
 #define RAISED_PIN PIN_DIR "/oomx_raised"
 #define NOBODY 65534
-#define ERROR_LINES_MAX 25
-
-/* Documented in the manual page (user/exit.h): scripts branch on them. */
-enum { OK = 0, FAILURE, USAGE, NOT_PERMITTED, UNFIT, REFUSED, ALREADY, NOT_RUNNING, BAD_RULES };
-
-/* ---- the machine is as before --------------------------------------------------------------- */
-
-static struct {
-	struct bpf_count bpf;
-	struct proc_census census;
-	char what[160];
-} before;
-
-static void remember(void)
-{
-	bpf_count(&before.bpf);
-	proc_census(&before.census);
-}
-
-/* Processes of the oomx under test, by their executable. */
-static unsigned int count_oomx(void)
-{
-	char path[64], exe[PATH_MAX], ours[PATH_MAX];
-	unsigned int n = 0;
-	struct dirent *d;
-	ssize_t len;
-	DIR *dir;
-
-	if (!realpath(command_oomx(), ours))
-		suite_fatal("%s: %s", command_oomx(), strerror(errno));
-	dir = opendir("/proc");
-	while (dir && (d = readdir(dir))) {
-		if (d->d_name[0] < '1' || d->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.16s/exe", d->d_name);
-		len = readlink(path, exe, sizeof(exe) - 1);
-		if (len < 0)
-			continue;
-		exe[len] = '\0';
-		n += !strcmp(exe, ours);
-	}
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
-static bool pins_left(void)
-{
-	struct dirent *d;
-	bool found = false;
-	DIR *dir = opendir(PIN_DIR);
-
-	while (dir && (d = readdir(dir)))
-		found |= d->d_name[0] != '.';
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-/* BPF objects go after a grace period, so this is waited for. */
-static bool as_before(void *arg)
-{
-	struct bpf_count now;
-	unsigned int n = count_oomx();
-
-	(void)arg;
-	bpf_count(&now);
-	before.what[0] = '\0';
-	if (n)
-		snprintf(before.what, sizeof(before.what), "%u processes of oomx", n);
-	else if (pins_left())
-		snprintf(before.what, sizeof(before.what), "files in " PIN_DIR);
-	else if (!bpf_count_equal(&now, &before.bpf))
-		snprintf(before.what, sizeof(before.what),
-			 "%u programs, %u maps, %u links; before %u, %u, %u", now.programs,
-			 now.maps, now.links, before.bpf.programs, before.bpf.maps,
-			 before.bpf.links);
-	else
-		return proc_census_holds(&before.census, NULL, 0, before.what,
-					 sizeof(before.what));
-	return false;
-}
-
-static void expect_as_before(void)
-{
-	if (!suite_wait(as_before, NULL, SUITE_STEP_MS))
-		suite_fail("expected the machine as before; left: %s", before.what);
-}
-
-#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
-/* ---- one command ---------------------------------------------------------------------------- */
-
-static void show(const struct command_result *r)
-{
-	if (r->exit == COMMAND_TIMED_OUT)
-		suite_fail("it did not end, and was killed");
-	suite_fail("stdout: %.400s", r->out);
-	suite_fail("stderr: %.1200s", r->err);
-}
-
-/* Expects an exit status, an explanation on stderr and only there, and no more than a screen. */
-static void expect_error(const struct command_result *r, int exit)
-{
-	unsigned int lines = command_lines(r->err);
-
-	if (r->exit != exit)
-		suite_fail("expected exit status %d, got %d", exit, r->exit);
-	if (!lines || lines > ERROR_LINES_MAX)
-		suite_fail("expected 1 to %d lines on stderr, got %u", ERROR_LINES_MAX, lines);
-	if (r->out[0])
-		suite_fail("expected nothing on stdout");
-	if (suite_run_failed())
-		show(r);
-}
-
-static void case_error(const char *name, int exit, unsigned int uid, const char *const args[])
-{
-	const char *argv[COMMAND_ARGS_MAX + 1] = { command_oomx() };
-	const struct command_result *r;
-	size_t n;
-
-	for (n = 0; args[n]; n++)
-		argv[n + 1] = args[n];
-	suite_run_begin(name, 1);
-	remember();
-	r = command_run(argv, uid, SUITE_START_MS);
-	expect_error(r, exit);
-	/* One that should have been refused and runs instead must not spoil the other cases. */
-	if (r->exit == COMMAND_TIMED_OUT)
-		command_run_oomx(ARGS("stop"));
-	expect_as_before();
-	suite_run_end();
-}
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 
@@ -213,13 +80,13 @@ static void cases_usage(void)
 	size_t i, j;
 
 	memset(long_name, 'x', sizeof(long_name) - 1);
-	case_error("usage: no arguments", USAGE, 0, none);
+	cli_case_error("usage: no arguments", USAGE, 0, none);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(name, sizeof(name), "usage:");
 		for (j = 0; bad[i][j] && strlen(name) < 50; j++)
 			snprintf(name + strlen(name), sizeof(name) - strlen(name), " '%.20s'",
 				 bad[i][j]);
-		case_error(name, USAGE, 0, bad[i]);
+		cli_case_error(name, USAGE, 0, bad[i]);
 	}
 }
 
@@ -237,7 +104,7 @@ static void cases_help(void)
 			command_run_oomx(ARGS("--help"));
 		if (r->exit != OK || !r->out[0] || r->err[0]) {
 			suite_fail("expected --help on stdout and exit status 0, got %d", r->exit);
-			show(r);
+			cli_show(r);
 		}
 		suite_run_end();
 	}
@@ -245,13 +112,13 @@ static void cases_help(void)
 
 static void cases_unprivileged(void)
 {
-	case_error("unprivileged: run", NOT_PERMITTED, NOBODY, ARGS("run"));
-	case_error("unprivileged: run --enforce", NOT_PERMITTED, NOBODY, ARGS("run", "--enforce"));
-	case_error("unprivileged: stop", NOT_PERMITTED, NOBODY, ARGS("stop"));
-	case_error("unprivileged: score", NOT_PERMITTED, NOBODY, ARGS("score"));
-	case_error("unprivileged: explain", NOT_PERMITTED, NOBODY, ARGS("explain", "1"));
-	case_error("unprivileged: doctor", NOT_PERMITTED, NOBODY, ARGS("doctor"));
-	case_error("unprivileged: demo", NOT_PERMITTED, NOBODY, ARGS("demo", "--i-know"));
+	cli_case_error("unprivileged: run", NOT_PERMITTED, NOBODY, ARGS("run"));
+	cli_case_error("unprivileged: run --enforce", NOT_PERMITTED, NOBODY, ARGS("run", "--enforce"));
+	cli_case_error("unprivileged: stop", NOT_PERMITTED, NOBODY, ARGS("stop"));
+	cli_case_error("unprivileged: score", NOT_PERMITTED, NOBODY, ARGS("score"));
+	cli_case_error("unprivileged: explain", NOT_PERMITTED, NOBODY, ARGS("explain", "1"));
+	cli_case_error("unprivileged: doctor", NOT_PERMITTED, NOBODY, ARGS("doctor"));
+	cli_case_error("unprivileged: demo", NOT_PERMITTED, NOBODY, ARGS("demo", "--i-know"));
 }
 
 /* The first `bytes` of a file, or of a text, under a name in /tmp. */
@@ -280,26 +147,68 @@ static const char *make_file(const char *name, const char *from, const char *tex
 	return path;
 }
 
+/* Says what there is to say, and that it is not all. */
+static void case_explain_mistake(const char *rules)
+{
+	const struct command_result *r;
+
+	suite_run_begin("rules: a mistake, explain", 1);
+	cli_remember();
+	r = command_run_oomx(ARGS("explain", "--rules", rules, "1"));
+	if (r->exit != BAD_RULES || !strstr(r->out, "process 1\n") || !strstr(r->err, rules)) {
+		suite_fail("expected process 1, the mistake and exit status %d, got %d", BAD_RULES,
+			   r->exit);
+		cli_show(r);
+	}
+	cli_expect_as_before();
+	suite_run_end();
+}
+
 static void cases_rules(void)
 {
 	static const char bad[] = "rules:\n- match: {cgroup: /a}\n  priorty: 5\n";
 	const char *path = make_file("bad.yaml", NULL, bad, sizeof(bad) - 1);
 
-	case_error("rules: a mistake, check-config", BAD_RULES, 0, ARGS("check-config", path));
-	case_error("rules: a mistake, run", BAD_RULES, 0, ARGS("run", "--rules", path));
-	case_error("rules: none there", BAD_RULES, 0, ARGS("run", "--rules", "/nonexistent"));
-	case_error("rules: a directory without any", BAD_RULES, 0, ARGS("run", "--rules", "/usr"));
+	cli_case_error("rules: a mistake, check-config", BAD_RULES, 0, ARGS("check-config", path));
+	cli_case_error("rules: a mistake, run", BAD_RULES, 0, ARGS("run", "--rules", path));
+	cli_case_error("rules: none there", BAD_RULES, 0, ARGS("run", "--rules", "/nonexistent"));
+	case_explain_mistake(path);
+	cli_case_error("rules: a directory without any", BAD_RULES, 0, ARGS("run", "--rules", "/usr"));
 }
 
 static void cases_not_running(void)
 {
-	case_error("none runs: events", NOT_RUNNING, 0, ARGS("events"));
-	case_error("none runs: events --follow", NOT_RUNNING, 0, ARGS("events", "--follow"));
-	case_error("none runs: status", NOT_RUNNING, 0, ARGS("status"));
-	case_error("none runs: status --json", NOT_RUNNING, 0, ARGS("status", "--json"));
-	case_error("none runs: stop", NOT_RUNNING, 0, ARGS("stop"));
-	case_error("none runs: priority set", NOT_RUNNING, 0, ARGS("priority", "set", "/", "5"));
-	case_error("none runs: priority list", NOT_RUNNING, 0, ARGS("priority", "list"));
+	cli_case_error("none runs: events", NOT_RUNNING, 0, ARGS("events"));
+	cli_case_error("none runs: events --follow", NOT_RUNNING, 0, ARGS("events", "--follow"));
+	cli_case_error("none runs: status", NOT_RUNNING, 0, ARGS("status"));
+	cli_case_error("none runs: status --json", NOT_RUNNING, 0, ARGS("status", "--json"));
+	cli_case_error("none runs: stop", NOT_RUNNING, 0, ARGS("stop"));
+	cli_case_error("none runs: priority set", NOT_RUNNING, 0, ARGS("priority", "set", "/", "5"));
+	cli_case_error("none runs: priority list", NOT_RUNNING, 0, ARGS("priority", "list"));
+}
+
+/*
+ * One that is just starting has the lock and has not said yet who it is: what is there is its, and
+ * left alone.
+ */
+static void case_stop_at_start(void)
+{
+	const char *socket = "/run/oomx/events.sock";
+	int lock, fd;
+
+	mkdir("/run/oomx", 0755);
+	lock = open("/run/oomx/lock", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(socket, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || fd < 0 || flock(lock, LOCK_EX | LOCK_NB))
+		suite_fatal("/run/oomx: %s", strerror(errno));
+	cli_case_error("stop while another starts", ALREADY, 0, ARGS("stop"));
+	suite_run_begin("stop while another starts: its socket", 1);
+	if (access(socket, F_OK))
+		suite_fail("expected it to stay: %s", strerror(errno));
+	suite_run_end();
+	unlink(socket);
+	close(fd);
+	close(lock);
 }
 
 /* ---- policies ------------------------------------------------------------------------------- */
@@ -320,7 +229,7 @@ static void case_policy(const char *name, const char *path)
 	char label[64];
 
 	snprintf(label, sizeof(label), "policy: %s", name);
-	case_error(label, REFUSED, 0, ARGS("run", "--policy", path));
+	cli_case_error(label, REFUSED, 0, ARGS("run", "--policy", path));
 }
 
 static void cases_policy_files(void)
@@ -338,6 +247,10 @@ static void cases_policy_files(void)
 	case_policy("x86 program", "/bin/true");
 	case_policy("device without an end", "/dev/zero");
 	case_policy("directory", "/usr/lib/");
+	if (mkfifo("/tmp/fifo.bpf.o", 0600))
+		suite_fatal("/tmp/fifo.bpf.o: %s", strerror(errno));
+	case_policy("FIFO that nobody writes to", "/tmp/fifo.bpf.o");
+	(void)unlink("/tmp/fifo.bpf.o");
 	for (cut = 1; cut < 10; cut++) {
 		snprintf(name, sizeof(name), "%zu tenths of a file", cut);
 		case_policy(name, make_file("cut.bpf.o", good, NULL,
@@ -359,10 +272,10 @@ static void cases_hostile_policies(void)
 static void case_good_policy(void)
 {
 	suite_run_begin("policy: a stranger's good one", 1);
-	remember();
+	cli_remember();
 	daemon_start(ARGS("--policy", policy_path("good")));
 	daemon_stop();
-	expect_as_before();
+	cli_expect_as_before();
 	suite_run_end();
 }
 
@@ -375,24 +288,9 @@ static void expect_json(const char *const args[])
 
 	if (r->exit != OK || !o) {
 		suite_fail("expected JSON and exit status 0 of oomx %s, got %d", args[0], r->exit);
-		show(r);
+		cli_show(r);
 	}
 	json_decref(o);
-}
-
-static void case_second(void)
-{
-	suite_run_begin("a second one", 1);
-	remember();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	expect_error(command_run_oomx(ARGS("run")), ALREADY);
-	expect_error(command_run_oomx(ARGS("run", "--enforce", "--json")), ALREADY);
-	if (!daemon_running())
-		suite_fail("the first has ended by it");
-	expect_json(ARGS("status", "--json"));
-	daemon_stop();
-	expect_as_before();
-	suite_run_end();
 }
 
 /* Of each program that the running oomx has attached, and of nobody else's. */
@@ -412,16 +310,18 @@ static void expect_misses(void)
 	json_decref(o);
 }
 
-static void case_answers(void)
+/* Refused, and no harm to the first. */
+static void expect_no_second(void)
 {
-	suite_run_begin("answers while it runs", 1);
-	remember();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	expect_json(ARGS("status", "--json"));
-	expect_misses();
-	expect_json(ARGS("doctor", "--json"));
-	expect_json(ARGS("score", "--json"));
-	expect_error(command_run_oomx(ARGS("priority", "set", "/t", "-7")), FAILURE);
+	cli_expect_error(command_run_oomx(ARGS("run")), ALREADY);
+	cli_expect_error(command_run_oomx(ARGS("run", "--enforce", "--json")), ALREADY);
+	if (!daemon_running())
+		suite_fail("the first has ended by it");
+}
+
+static void expect_priorities(void)
+{
+	cli_expect_error(command_run_oomx(ARGS("priority", "set", "/t", "-7")), FAILURE);
 	cgroup_make("/t");
 	if (command_run_oomx(ARGS("priority", "set", "/t", "-7"))->exit != OK ||
 	    !strstr(command_run_oomx(ARGS("priority", "get", "/t"))->out, "-7") ||
@@ -431,9 +331,6 @@ static void case_answers(void)
 	    strstr(command_run_oomx(ARGS("priority", "list"))->out, "/t"))
 		suite_fail("expected priority rm to take /t off the list");
 	cgroup_remove("/t");
-	daemon_stop();
-	expect_as_before();
-	suite_run_end();
 }
 
 static bool ended(void *arg)
@@ -442,22 +339,84 @@ static bool ended(void *arg)
 	return !daemon_running();
 }
 
-static void case_stop(void)
+static void expect_stops(void)
 {
-	const struct command_result *r;
+	const struct command_result *r = command_run_oomx(ARGS("stop"));
 
-	suite_run_begin("stop", 1);
-	remember();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	r = command_run_oomx(ARGS("stop"));
 	if (r->exit != OK) {
 		suite_fail("expected exit status 0 of oomx stop, got %d", r->exit);
-		show(r);
+		cli_show(r);
 	}
 	if (!suite_wait(ended, NULL, SUITE_STEP_MS))
 		suite_fail("expected the daemon to end");
 	daemon_abandon();
-	expect_as_before();
+}
+
+/* One daemon for all of it: starting one is what takes long in an emulated guest. */
+static void case_running(void)
+{
+	suite_run_begin("while one runs", 1);
+	cli_remember();
+	daemon_start(ARGS("--enforce", "--policy", "priority"));
+	expect_no_second();
+	expect_json(ARGS("status", "--json"));
+	expect_misses();
+	expect_json(ARGS("doctor", "--json"));
+	expect_json(ARGS("score", "--json"));
+	expect_priorities();
+	expect_no_second();
+	expect_stops();
+	cli_expect_as_before();
+	suite_run_end();
+}
+
+/* ---- while nobody reads what it says -------------------------------------------------------- */
+
+#define UNREAD "/tmp/unread"
+
+/* A pipe without any room; nobody reads it, but it has a reader. */
+static int open_unread(void)
+{
+	static const char filler[4096];
+	int fd;
+
+	(void)unlink(UNREAD);
+	fd = mkfifo(UNREAD, 0600) ? -1 : open(UNREAD, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		suite_fatal(UNREAD ": %s", strerror(errno));
+	while (write(fd, filler, sizeof(filler)) > 0)
+		;
+	return fd;
+}
+
+static bool feeds(void *arg)
+{
+	(void)arg;
+	return command_run_oomx(ARGS("events"))->exit == OK;
+}
+
+static void case_unread(void)
+{
+	char script[PATH_MAX + 64];
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct command_result *r;
+	int fd = open_unread();
+
+	suite_run_begin("while nobody reads what it says", 1);
+	cli_remember();
+	snprintf(script, sizeof(script), "exec %s run --json --enforce >" UNREAD " 2>&1 &",
+		 command_oomx());
+	command_run(argv, 0, SUITE_START_MS);
+	if (!suite_wait(feeds, NULL, SUITE_START_MS))
+		suite_fail("expected it to hand out events all the same");
+	r = command_run_oomx(ARGS("stop"));
+	if (r->exit != OK || r->err[0]) {
+		suite_fail("expected it to end when it is told to, oomx stop exits with %d", r->exit);
+		cli_show(r);
+	}
+	cli_expect_as_before();
+	close(fd);
+	unlink(UNREAD);
 	suite_run_end();
 }
 
@@ -470,32 +429,9 @@ static void stop_the_dead(void)
 	/* Its pinned maps outlive it, so there is something to undo; after that, nothing. */
 	if (r->exit != OK) {
 		suite_fail("expected exit status 0 of oomx stop, got %d", r->exit);
-		show(r);
+		cli_show(r);
 	}
-	expect_error(command_run_oomx(ARGS("stop")), NOT_RUNNING);
-}
-
-static void case_killed(void)
-{
-	suite_run_begin("killed, then stop", 1);
-	remember();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	daemon_kill();
-	stop_the_dead();
-	expect_as_before();
-	suite_run_end();
-}
-
-static void case_killed_then_run(void)
-{
-	suite_run_begin("killed, then run", 1);
-	remember();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	daemon_kill();
-	daemon_start(ARGS("--enforce", "--policy", "priority"));
-	daemon_stop();
-	expect_as_before();
-	suite_run_end();
+	cli_expect_error(command_run_oomx(ARGS("stop")), NOT_RUNNING);
 }
 
 /* As a daemon leaves it that dies between raising a value and putting it back. */
@@ -511,7 +447,7 @@ static void case_killed_while_raised(void)
 	suite_run_begin("killed with a value raised, then stop", 1);
 	w = worker_start(&spec);
 	worker_wait_ready(w);
-	remember();
+	cli_remember();
 	daemon_start(ARGS("--enforce", "--policy", "priority"));
 	pid = (uint32_t)worker_pid(w);
 	raised.start_ns = proc_start_ns(worker_pid(w));
@@ -524,58 +460,82 @@ static void case_killed_while_raised(void)
 	if (!err && proc_write(path, "1000"))
 		suite_fail("cannot write to %s", path);
 	stop_the_dead();
-	expect_as_before();
+	cli_expect_as_before();
 	worker_end(w);
 	suite_run_end();
 }
 
-/* oomx dead or dying, the kernel still decides: somebody dies once, and memory is there again. */
-static void case_killed_then_oom(bool global)
+/* With oomx dead the kernel's own choice dies, once. Then oomx is run again, or stopped. */
+static void case_killed_then_oom(bool global, bool run_again)
 {
 	static struct scene s;
-	bool lp;
+	char name[64];
 
-	suite_run_begin(global ? "killed, then a global OOM" : "killed, then a memcg OOM", 1);
+	snprintf(name, sizeof(name), "killed, then a %s OOM, then %s", global ? "global" : "memcg",
+		 run_again ? "run" : "stop");
+	suite_run_begin(name, 1);
 	scene_open(&s, global, 1);
-	remember();
+	cli_remember();
 	daemon_start(ARGS("--enforce", "--policy", "priority", "--priority", SCENE_LP "=-100"));
 	daemon_kill();
-	if (scene_play(&s)) {
-		lp = worker_killed(s.lp);
-		scene_expect_victim(&s, lp ? s.lp : s.hp);
-	}
+	cli_expect_detached();
+	if (scene_play(&s))
+		scene_expect_victim(&s, s.hp);
 	scene_clear(&s);
-	stop_the_dead();
-	expect_as_before();
+	if (run_again) {
+		daemon_start(ARGS("--enforce", "--policy", "priority"));
+		daemon_stop();
+	} else {
+		stop_the_dead();
+	}
+	cli_expect_as_before();
 	scene_close(&s);
 	suite_run_end();
 }
 
+static void cases_errors(void)
+{
+	cases_help();
+	cases_usage();
+	cases_unprivileged();
+	cases_not_running();
+	case_stop_at_start();
+	cases_rules();
+	cases_policy_files();
+	cases_hostile_policies();
+}
+
+static void cases_running(void)
+{
+	case_good_policy();
+	case_running();
+	case_unread();
+	case_killed_while_raised();
+	case_killed_then_oom(/* global= */ false, /* run_again= */ true);
+	case_killed_then_oom(/* global= */ true, /* run_again= */ false);
+}
+
+/* --only takes "errors", which are as many commands, or "running", in which luck may play a part. */
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		void (*play)(void);
+	} parts[] = { { "errors", cases_errors }, { "running", cases_running } };
 	struct suite_options o = { .runs = 1, .domains = SUITE_DOMAIN_BOTH };
-	unsigned int run;
+	unsigned int run, played = 0;
+	size_t i;
 
 	suite_begin("cli", argc, argv, &o);
-	for (run = 0; run < o.runs; run++) {
-		cases_help();
-		cases_usage();
-		cases_unprivileged();
-		cases_not_running();
-		cases_rules();
-		cases_policy_files();
-		cases_hostile_policies();
-		suite_times("errors");
-		case_good_policy();
-		case_second();
-		case_answers();
-		case_stop();
-		case_killed();
-		case_killed_then_run();
-		case_killed_while_raised();
-		case_killed_then_oom(false);
-		case_killed_then_oom(true);
-		suite_times("running");
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (o.only && strcmp(o.only, parts[i].name))
+			continue;
+		for (run = 0; run < o.runs; run++)
+			parts[i].play();
+		suite_times(parts[i].name);
+		played++;
 	}
+	if (!played)
+		suite_fatal("no part %s", o.only);
 	return suite_end();
 }

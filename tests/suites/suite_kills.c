@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/adjtrace.h"
 #include "lib/cast.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
@@ -74,13 +75,20 @@ static void starve(unsigned int mib, unsigned int triggers)
 
 /* ---- victims --------------------------------------------------------------------------------- */
 
+/*
+ * What is written for one of them counts for all: one is raised, and nobody takes that back by
+ * raising another.
+ */
 static void play_sharers(void)
 {
 	struct worker_spec spec = spec_of("lp", LP, LP_MIB);
 
 	spec.sharers = 3;
-	cast_add(&cast, &spec, true);
+	worker_wait_ready(cast_add(&cast, &spec, true));
+	adjtrace_begin();
 	starve(HP_MIB, 1);
+	adjtrace_end();
+	adjtrace_expect_never_before_kill("lp", 0);
 }
 
 static void play_leader(void)
@@ -344,8 +352,11 @@ static void play(const struct kill_case *k, unsigned int runs)
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin(k->name, i);
 		daemon_require();
+		daemon_clear();
 		cast_open(&cast);
 		k->play();
+		if (suite_run_failed())
+			daemon_complain_events();
 		cast_close(&cast);
 		cgroup_drain(TOP, 8);
 		suite_run_end();

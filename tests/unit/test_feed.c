@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -485,6 +486,25 @@ static void command_server_stops(void **state)
 	(void)close(p[1]);
 }
 
+/* Not "not running": it is, and has disconnected a reader that did not keep up. */
+static void command_too_slow(void **state)
+{
+	_cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct ox_feed_stats stats = {};
+	int status;
+
+	(void)state;
+	events_start(null, "--follow", NULL);
+	for (; !stats.clients; ox_feed_stats(feed, &stats))
+		assert_int_equal(ox_feed_work(feed), 0);
+	assert_int_equal(kill(reader_pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(reader_pid, &status, WUNTRACED), reader_pid);
+	for (__u32 i = 0; !stats.slow; i++, ox_feed_stats(feed, &stats))
+		publish_freed(i);
+	assert_int_equal(kill(reader_pid, SIGCONT), 0);
+	assert_int_equal(events_wait(), OX_EXIT_TOO_SLOW);
+}
+
 static void command_status(void **state)
 {
 	_cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -517,7 +537,7 @@ int main(void)
 		TEST(slow_reader),	 TEST(large_backlog),	 TEST(backlog_overtaken),
 		TEST(too_many),		 TEST(talkative),	 TEST(epoll_fd_nests),
 		TEST(the_file),		 TEST(command_json),	 TEST(command_follow),
-		TEST(command_server_stops), TEST(command_status),
+		TEST(command_server_stops), TEST(command_too_slow), TEST(command_status),
 	};
 
 	return cmocka_run_group_tests_name("feed", tests, NULL, NULL);

@@ -255,6 +255,41 @@ static void bounds(void **state)
 	is(path, "last");
 }
 
+/* Ten thousand at once do not keep whoever comes then waiting, and each is asked about as often. */
+static void crowd(void **state)
+{
+	enum { CROWD = 10000, TRIES = 5 };
+	unsigned int i, calls;
+	char path[32];
+
+	(void)state;
+	for (i = 0; i < CROWD; i++) {
+		(void)snprintf(path, sizeof(path), "/c%u", i);
+		ox_idcache_made(cache, path, 0);
+	}
+	counts(CROWD, 0, CROWD);
+	ox_idcache_made(cache, "/web", 15000 * MS);
+	put("/run/crun/web/status", "{\"cgroup-path\":\"/web\"}");
+	for (calls = 0; ox_idcache_due(cache) && ox_idcache_due(cache) <= 15000 * MS; calls++)
+		ox_idcache_retry(cache, 15000 * MS);
+	assert_int_equal(calls, CROWD * TRIES / OX_IDCACHE_RETRIES);
+	counts(1, 0, 1);
+	ox_idcache_retry(cache, 15020 * MS);
+	counts(1, 0, 0);
+	is("/web", "web");
+	/* one that is new goes before those that were asked about */
+	for (i = 0; i < CROWD; i++) {
+		(void)snprintf(path, sizeof(path), "/d%u", i);
+		ox_idcache_made(cache, path, 20000 * MS);
+	}
+	for (calls = 0; calls < CROWD / OX_IDCACHE_RETRIES; calls++)
+		ox_idcache_retry(cache, 20020 * MS);
+	ox_idcache_made(cache, "/crun/late", 20100 * MS);
+	put("/run/crun/late/status", "{\"cgroup-path\":\"/crun/late\"}");
+	ox_idcache_retry(cache, 20120 * MS);
+	counts(CROWD + 2, 0, CROWD);
+}
+
 /* Any order of anything: the counts stay true, nothing leaks, nothing is used after it is freed. */
 static void any_order(void **state)
 {
@@ -304,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(units_are_no_trouble, setup, teardown),
 		cmocka_unit_test_setup_teardown(pods, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(crowd, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_order, setup, teardown),
 	};
 

@@ -130,6 +130,32 @@ static void long_text(void **state)
 	assert_ptr_equal(strchr(line, '\n'), line + OX_LOG_LINE - 1);
 }
 
+/* A pipe that nobody reads is not waited for; what is lost is told once there is room. */
+static void not_read(void **state)
+{
+	char filler[4096] = {};
+	int flags;
+
+	(void)state;
+	ox_log_set_wait(false);
+	flags = fcntl(STDERR_FILENO, F_GETFL);
+	while (write(STDERR_FILENO, filler, sizeof(filler)) > 0)
+		;
+	(void)fcntl(STDERR_FILENO, F_SETFL, flags & ~O_NONBLOCK);
+	(void)alarm(600); /* what blocks would block for ever */
+	ox_err("one");
+	ox_err("two");
+	while (read(reader, filler, sizeof(filler)) > 0)
+		;
+	ox_err("three");
+	ox_err("four");
+	(void)alarm(0);
+	ox_log_set_wait(true);
+	assert_string_equal(written(),
+			    "oomx: warning: 2 messages were lost here: nobody was reading standard "
+			    "error\noomx: three\noomx: four\n");
+}
+
 static void ownership(void **state)
 {
 	int kept = -1, p[2];
@@ -167,6 +193,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(errno_survives, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_read, setup, teardown),
 		cmocka_unit_test(ownership),
 	};
 

@@ -181,6 +181,41 @@ static void cgroup_assignments(void **state)
 	}
 }
 
+static void hexadecimal(void **state)
+{
+	static const struct {
+		const char *s;
+		__u64 n;
+		size_t len;
+		int err;
+	} rows[] = {
+		{ "0", 0, 1, 0 },
+		{ "00ff D x", 255, 4, 0 },
+		{ "ffffffff81000abc T _text", 0xffffffff81000abcULL, 16, 0 },
+		{ "ffffffffffffffff", UINT64_MAX, 16, 0 },
+		{ "10000000000000000", 0, 0, -ERANGE },
+		{ "", 0, 0, -EINVAL },
+		{ " 1", 0, 0, -EINVAL },
+		{ "x1", 0, 0, -EINVAL },
+		{ "FF", 0, 0, -EINVAL },
+		{ "-1", 0, 0, -EINVAL },
+		{ "1F", 1, 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *end = NULL;
+		__u64 n = UNTOUCHED;
+
+		if (ox_parse_hex(rows[i].s, &end, &n) != rows[i].err)
+			fail_msg("'%s'", rows[i].s);
+		if (rows[i].err)
+			assert_true(!end && n == UNTOUCHED);
+		else
+			assert_true(n == rows[i].n && end == rows[i].s + rows[i].len);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -188,6 +223,7 @@ int main(void)
 		cmocka_unit_test(signed_numbers),
 		cmocka_unit_test(unsigned_numbers),
 		cmocka_unit_test(narrow_numbers),
+		cmocka_unit_test(hexadecimal),
 		cmocka_unit_test(a_million_digits),
 		cmocka_unit_test(cgroup_assignments),
 	};

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -186,6 +187,18 @@ static void test_links_to_every_hook(void **state)
 	ox_policy_done(&p);
 }
 
+/* Nobody writes to it: opening it the usual way would wait for that. */
+static void test_fifo(void **state)
+{
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	(void)alarm(600);
+	assert_int_equal(load(), -ENOEXEC);
+	(void)alarm(0);
+	assert_int_equal(unlink(path), 0);
+	write_file("", 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -193,7 +206,7 @@ int main(void)
 		cmocka_unit_test(test_no_such),	   cmocka_unit_test(test_not_bpf),
 		cmocka_unit_test(test_not_a_policy), cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),	   cmocka_unit_test(test_foreign_abi),
-		cmocka_unit_test(test_links_to_every_hook),
+		cmocka_unit_test(test_links_to_every_hook), cmocka_unit_test(test_fifo),
 	};
 	int fd = mkstemp(path), failed;
 

@@ -6,11 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cleanup.h"
 #include "process.h"
+#include "restore.h"
 
 #define NOBODY 65534
 
@@ -26,6 +30,26 @@ static void gone(void **state)
 	assert_int_equal(ox_process_read((__u32)pid, 0, &p), -ESRCH);
 	/* another of the same id */
 	assert_int_equal(ox_process_read((__u32)getpid(), 1, &p), -ESRCH);
+}
+
+/* Whatever it calls itself: blanks and brackets are where fields end. */
+static void started(void **state)
+{
+	_cleanup_close_ int dir = ox_process_open((__u32)getpid(), 0);
+	struct timespec now;
+	__u64 ticks = 0, again = 0;
+	char name[16] = {};
+
+	(void)state;
+	assert_true(dir >= 0);
+	assert_int_equal(ox_process_start_ticks(dir, &ticks), 0);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	assert_true(ticks > 0 && ticks <= (__u64)(now.tv_sec + 1) * sysconf(_SC_CLK_TCK));
+	assert_int_equal(prctl(PR_GET_NAME, name), 0);
+	assert_int_equal(prctl(PR_SET_NAME, "a) R 1 (b) c"), 0);
+	assert_int_equal(ox_process_start_ticks(dir, &again), 0);
+	assert_int_equal(prctl(PR_SET_NAME, name), 0);
+	assert_int_equal(again, ticks);
 }
 
 /* All but the file is for everybody to see. */
@@ -53,6 +77,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gone),
+		cmocka_unit_test(started),
 		cmocka_unit_test(hidden),
 	};
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "attach.h"
+#include "ready.h"
 #include "records.h"
 
 #ifndef OX_SRCDIR
@@ -188,6 +189,32 @@ static void json_fits_schema(void **state)
 	}
 }
 
+static json_t *ready(void)
+{
+	const struct oomx_config c = {
+		.hook = OOMX_HOOK_NOMINATE, .rss_mode = OOMX_RSS_SUM, .policy = "priority",
+		.policy_hash = 1, .build = ~0ull, .n_rules = 12,
+	};
+
+	return ox_ready_json(&c, 1234, /* enforce= */ true);
+}
+
+static void ready_fits_schema(void **state)
+{
+	_cleanup_json_ json_t *root = load_schema();
+	_cleanup_json_ json_t *j = ready(), *one = json_pack("{ss}", "$ref", "#/$defs/ready");
+	json_t *item;
+	bool listed = false;
+	size_t i;
+
+	(void)state;
+	assert_non_null(j);
+	assert_fits(root, j);
+	json_array_foreach(get(root, "oneOf"), i, item)
+		listed |= json_equal(item, one);
+	assert_true(listed);
+}
+
 /* The checker above must be able to say no. */
 static void schema_check_can_fail(void **state)
 {
@@ -224,6 +251,20 @@ static void same_keys(json_t *a, json_t *b, const char *type)
 	}
 }
 
+/* What oomx prints of that type, with all keys. */
+static json_t *real_of_type(const char *name, __u32 *ret_type)
+{
+	char message[OX_RECORD_MAX];
+
+	*ret_type = 0;
+	if (!strcmp(name, "ready"))
+		return ready();
+	while (strcmp(ox_record_type_name(*ret_type), name))
+		if (++*ret_type == OOMX_REC_MAX)
+			fail_msg("%s has an example of what there is not: %s", DOC, name);
+	return ox_record_json(message, fill_message(message, *ret_type));
+}
+
 static void documented_examples(void **state)
 {
 	_cleanup_json_ json_t *root = load_schema();
@@ -236,8 +277,8 @@ static void documented_examples(void **state)
 	assert_non_null(doc);
 	while (getline(&line, &room, doc) > 0) {
 		_cleanup_json_ json_t *example = NULL, *real = NULL;
-		char message[OX_RECORD_MAX];
-		__u32 type = 0;
+		const char *name;
+		__u32 type;
 
 		if (!inside) {
 			inside = !strcmp(line, "```json\n");
@@ -255,18 +296,18 @@ static void documented_examples(void **state)
 		free(TAKE_PTR(block));
 		assert_non_null(example);
 		assert_fits(root, example);
-		while (strcmp(ox_record_type_name(type), json_string_value(get(example, "type"))))
-			type++;
-		real = ox_record_json(message, fill_message(message, type));
-		same_keys(example, real, ox_record_type_name(type));
-		same_keys(real, example, ox_record_type_name(type));
-		seen[type] = true;
+		name = json_string_value(get(example, "type"));
+		real = real_of_type(name, &type);
+		same_keys(example, real, name);
+		same_keys(real, example, name);
+		seen[type] = true; /* [0]: "ready" */
 	}
 	free(TAKE_PTR(line));
 	(void)fclose(doc);
-	for (__u32 type = OOMX_REC_OOM; type < OOMX_REC_MAX; type++)
+	for (__u32 type = 0; type < OOMX_REC_MAX; type++)
 		if (!seen[type])
-			fail_msg("%s has no example of %s", DOC, ox_record_type_name(type));
+			fail_msg("%s has no example of %s", DOC,
+				 type ? ox_record_type_name(type) : "ready");
 }
 
 int main(void)
@@ -274,6 +315,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_fits_schema),
 		cmocka_unit_test(containers_fit_schema),
+		cmocka_unit_test(ready_fits_schema),
 		cmocka_unit_test(schema_check_can_fail),
 		cmocka_unit_test(documented_examples),
 	};

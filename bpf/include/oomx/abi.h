@@ -262,6 +262,7 @@ struct oomx_stats {
 	__u64 demoted;		/* rivals whose oom_score_adj was lowered for the time of an OOM */
 	__u64 inherited;	/* children that were forked with a raised value, and put right */
 	__u64 out_of_scope;	/* OOMs left to the kernel: outside the cgroups of --scope */
+	__u64 renewed;		/* early requests that were about to be put back, and sent again */
 };
 
 /* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
@@ -350,6 +351,8 @@ struct oomx_proc_rec {
  * told from the owner's without a search, and worth a thousandth of the domain.
  */
 #define OOMX_ADJ_LOWERED 1
+/* One that was altered this long ago, and has not been killed, was a false alarm: put back. */
+#define OOMX_ALTERED_NS 300000000ULL
 
 /* oomx_request.flags */
 #define OOMX_REQ_EXCLUSIVE (1u << 0) /* under oom_lock: restore every other nominee first */
@@ -362,6 +365,7 @@ struct oomx_request {
 	__u32 flags; /* OOMX_REQ_* */
 	__u64 start_ns;
 	__u64 ktime_ns;
+	__u64 mm; /* the same number: the same memory, and so the same oom_score_adj */
 };
 
 /* Whose oom_score_adj is to be put back, key pid: outlives the daemon, so that `stop` can do it. */
@@ -450,7 +454,7 @@ OOMX_SIZE(oomx_group, 8);
 OOMX_SIZE(oomx_proc, 24);
 OOMX_SIZE(oomx_proc_rec, 16);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
-OOMX_SIZE(oomx_request, 32);
+OOMX_SIZE(oomx_request, 40);
 OOMX_SIZE(oomx_raised, 32);
 OOMX_SIZE(oomx_calibration, 40);
 OOMX_SIZE(oomx_selftest, 32);

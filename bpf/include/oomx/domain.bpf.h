@@ -7,6 +7,7 @@
 #define OOMX_DOMAIN_BPF_H
 
 #include <oomx/cgroup.bpf.h>
+#include <oomx/symbols.bpf.h>
 #include <oomx/task.bpf.h>
 
 #define OX_NODE_WORDS 16 /* of a nodemask_t: 1024 nodes */
@@ -23,19 +24,6 @@ struct ox_domain {
 	u32 trigger; /* its process id */
 };
 
-extern const void _totalram_pages __ksym;
-extern const void total_swap_pages __ksym;
-extern const void node_states __ksym;
-extern const void node_data __ksym;
-
-static __always_inline u64 ox_ksym_u64(const void *sym)
-{
-	u64 v = 0;
-
-	bpf_probe_read_kernel(&v, sizeof(v), sym);
-	return v;
-}
-
 /*
  * mem_cgroup_get_max() ?: 1 (mm/memcontrol.c, 6.1 to 7.3, cgroup v2; swappiness 0 of a v1 memcg
  * is not considered)
@@ -43,7 +31,7 @@ static __always_inline u64 ox_ksym_u64(const void *sym)
 static __always_inline u64 ox_memcg_pages(struct cgroup_subsys_state *css)
 {
 	struct mem_cgroup *memcg = ox_css_memcg(css);
-	u64 swap_total = ox_ksym_u64(&total_swap_pages);
+	u64 swap_total = ox_symbol_u64(ox_symbol(total_swap_pages));
 	u64 max = BPF_CORE_READ(memcg, memory.max);
 	u64 swap = BPF_CORE_READ(memcg, swap.max);
 
@@ -67,7 +55,7 @@ static int ox_node_add(u32 nid, struct ox_node_sum *s)
 
 	if (!(s->n->allowed[(nid >> 6) & (OX_NODE_WORDS - 1)] & (1UL << (nid & 63))))
 		return 0;
-	node = (void *)ox_ksym_u64((const char *)&node_data + nid * 8UL);
+	node = (void *)ox_symbol_u64(ox_symbol(node_data) + nid * 8UL);
 	if (node)
 		s->pages += BPF_CORE_READ(node, node_present_pages);
 	return 0;
@@ -90,7 +78,7 @@ static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask,
 					   bpf_core_field_offset(struct task_struct, mems_allowed));
 	bpf_probe_read_kernel(n->allowed, sizeof(n->allowed), d->nodes);
 	bpf_probe_read_kernel(n->memory, sizeof(n->memory),
-			      (const char *)&node_states + state * sizeof(n->memory));
+			      ox_symbol(node_states) + state * sizeof(n->memory));
 	for (i = 0; i < OX_NODE_WORDS; i++)
 		if (n->memory[i] & ~n->allowed[i])
 			limited = true;
@@ -100,7 +88,7 @@ static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask,
 	}
 	d->constraint = mask ? OOMX_CONSTRAINT_MEMPOLICY : OOMX_CONSTRAINT_CPUSET;
 	bpf_loop(OX_NODE_WORDS * 64, ox_node_add, &sum, 0);
-	d->pages = ox_ksym_u64(&total_swap_pages) + sum.pages;
+	d->pages = ox_symbol_u64(ox_symbol(total_swap_pages)) + sum.pages;
 	return 0;
 }
 
@@ -124,7 +112,8 @@ static __always_inline void ox_domain_init_global(struct ox_domain *d, struct zo
 	d->css = NULL;
 	d->zonelist = zonelist;
 	d->nodes = NULL;
-	d->pages = ox_ksym_u64(&_totalram_pages) + ox_ksym_u64(&total_swap_pages);
+	d->pages = ox_symbol_u64(ox_symbol(_totalram_pages)) +
+		   ox_symbol_u64(ox_symbol(total_swap_pages));
 	d->constraint = OOMX_CONSTRAINT_NONE;
 	d->order = 0;
 	d->gfp = OX_GFP_FS;

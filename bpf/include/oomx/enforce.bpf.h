@@ -20,9 +20,6 @@ struct {
 	__type(value, u32);
 } oomx_scope SEC(".maps");
 
-extern const void sysctl_panic_on_oom __ksym;
-extern const void sysctl_oom_kill_allocating_task __ksym;
-
 u32 ox_failures;
 
 static __always_inline bool ox_enforcing(struct oomx_config *cfg)
@@ -90,14 +87,6 @@ static __always_inline bool ox_breaker(struct oomx_config *cfg, bool failed)
 	return true;
 }
 
-static __always_inline u32 ox_ksym_u32(const void *sym)
-{
-	u32 v = 0;
-
-	bpf_probe_read_kernel(&v, sizeof(v), sym);
-	return v;
-}
-
 /*
  * Whether out_of_memory() will go on to select somebody: its own tests before that
  * (mm/oom_kill.c, 6.1 to 7.3), but for the notifiers, which may still free memory.
@@ -142,8 +131,8 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s)
 		ox_count(out_of_scope);
 		return false;
 	}
-	if (!s->dom.css && (ox_ksym_u32(&sysctl_panic_on_oom) ||
-			    ox_ksym_u32(&sysctl_oom_kill_allocating_task))) {
+	if (!s->dom.css && (ox_symbol_u32(ox_symbol(sysctl_panic_on_oom)) ||
+			    ox_symbol_u32(ox_symbol(sysctl_oom_kill_allocating_task)))) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
 		return false;
 	}

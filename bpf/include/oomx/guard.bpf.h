@@ -13,9 +13,7 @@
 #define OOMX_GUARD_BPF_H
 
 #include <oomx/nominate.bpf.h>
-
-extern const void __num_online_cpus __ksym;
-extern const void oom_lock __ksym;
+#include <oomx/symbols.bpf.h>
 
 /* Under oom_lock: one at a time. In a map, where the verifier does not tell values apart. */
 struct ox_guard {
@@ -108,7 +106,7 @@ static __noinline int ox_guard_hold(void)
 	if (ox_guard.done)
 		return 0;
 	ox_count(guard_timeouts);
-	bpf_probe_read_kernel(&online, sizeof(online), &__num_online_cpus);
+	online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (online == 1)
 		ox_guard.useless = true;
 	return 0;

@@ -52,6 +52,19 @@ struct {
 	__type(value, struct oomx_raised);
 } oomx_raised SEC(".maps");
 
+#define OX_SHARERS 1024
+
+/*
+ * All processes that share their memory have one oom_score_adj: who writes one's writes that of all
+ * (__set_oom_adj(), fs/proc/base.c, 6.1 to 7.3). On record is one of them.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OX_SHARERS);
+	__type(key, u64);   /* mm */
+	__type(value, u32); /* process id of whom oomx_raised has or had */
+} oomx_sharers SEC(".maps");
+
 static __always_inline struct oomx_config *ox_config(void)
 {
 	u32 zero = 0;
@@ -68,6 +81,20 @@ static __always_inline s32 ox_adj_of_owner(u32 pid, u64 start_ns, s32 adj)
 		return adj;
 	r = bpf_map_lookup_elem(&oomx_raised, &pid);
 	return r && r->start_ns == start_ns && r->set_adj == adj ? r->old_adj : adj;
+}
+
+/* The same of one that has this memory: another who shares it may be on record. */
+static __always_inline s32 ox_adj_of_sharer(u32 pid, u64 start_ns, u64 mm, s32 adj)
+{
+	s32 own = ox_adj_of_owner(pid, start_ns, adj);
+	struct oomx_raised *r;
+	u32 *sharer;
+
+	if (own != adj || (adj != OOMX_ADJ_RAISED && adj != OOMX_ADJ_LOWERED))
+		return own;
+	sharer = bpf_map_lookup_elem(&oomx_sharers, &mm);
+	r = sharer ? bpf_map_lookup_elem(&oomx_raised, sharer) : NULL;
+	return r && r->set_adj == adj ? r->old_adj : adj;
 }
 
 #endif

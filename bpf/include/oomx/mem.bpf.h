@@ -4,6 +4,7 @@
 #define OOMX_MEM_BPF_H
 
 #include <oomx/compat.bpf.h>
+#include <oomx/symbols.bpf.h>
 
 /* include/linux/mm_types_task.h, 6.1 to 7.3 */
 #define OX_MM_FILEPAGES 0
@@ -27,11 +28,9 @@ static __always_inline struct timespec64 *ox_words(const void *p)
 	return bpf_core_cast(p, struct timespec64);
 }
 
-extern const void __per_cpu_offset __ksym;
-
 static int ox_percpu_add(u32 cpu, struct ox_percpu_sum *s)
 {
-	const char *entry = (const char *)&__per_cpu_offset + cpu * 8UL;
+	const char *entry = ox_symbol(__per_cpu_offset) + cpu * 8UL;
 	u64 off = 0;
 	s32 d[4] = {};
 	int i;

@@ -19,6 +19,7 @@
 /* Half of MAX_RECLAIM_RETRIES (mm/internal.h): the allocator will give up soon */
 #define OX_FUTILE_LOOPS 8
 #define OX_EARLY_FRESH_NS 50000000ULL /* an early request this young is not repeated */
+#define OX_RENEW_NS (OOMX_ALTERED_NS / 2) /* one this old is, once it counts */
 #define OX_SIGKILL 9
 
 /* Seats of choices made before oom_lock: one per program that makes them, and CPU. */
@@ -73,6 +74,8 @@ __noinline int ox_rival_nominee(struct ox_seat *s)
 		if (!t || n->pid == s->best.pid || (u32)BPF_CORE_READ(t, tgid) != n->pid ||
 		    BPF_CORE_READ(t, start_boottime) != n->start_ns)
 			continue;
+		if (BPF_CORE_READ(t, mm) == s->best.mm) /* raised with it, and dies with it */
+			continue;
 		if (ox_adj_now(t) != OOMX_ADJ_RAISED || ox_exiting(t) ||
 		    ox_adj_of_owner(n->pid, n->start_ns, OOMX_ADJ_RAISED) == OOMX_ADJ_RAISED)
 			continue;
@@ -113,7 +116,7 @@ __noinline int ox_early(struct ox_seat *s)
 		return 0;
 	if (!ox_rank(s) || s->inflight || !s->best.task || ox_agreed(s) || !ox_rivals(s))
 		return 0;
-	ox_request_demotions(s);
+	ox_request_demotions(s, /* again= */ false);
 	if (ox_adj_now(s->best.task) == OOMX_ADJ_RAISED)
 		return 0;
 	if (ox_request_raise(s, 0))
@@ -192,6 +195,30 @@ __noinline int ox_await(struct ox_seat *s, u32 other)
 	return w.reason;
 }
 
+/*
+ * What was altered early, while somebody else had oom_lock for long, may be put back before the
+ * kernel has looked at it: it is asked for again. Nobody needs to wait for an answer: what is put
+ * back is what was not asked for lately.
+ */
+static __noinline int ox_renew(struct ox_seat *s)
+{
+	u64 now = bpf_ktime_get_ns();
+	u32 i;
+
+	if (!s)
+		return 0;
+	for (i = 0; i < OX_NOMINEES; i++) {
+		struct ox_nominee *n = &ox_nominees[i];
+
+		if (n->pid == s->best.pid && n->start_ns == s->best.start_ns &&
+		    now - n->ktime_ns < OX_RENEW_NS)
+			return 0;
+	}
+	if (ox_request_raise(s, OOMX_REQ_EXCLUSIVE) && ox_request_demotions(s, /* again= */ true))
+		ox_count(renewed);
+	return 0;
+}
+
 /* Under oom_lock: makes the best the one that the kernel will choose. 0 or a reason. */
 __noinline int ox_nominate(struct ox_seat *s)
 {
@@ -206,11 +233,14 @@ __noinline int ox_nominate(struct ox_seat *s)
 	}
 	if (!ox_rivals(s) || (!cfg->demoter_pid && ox_needs_demoter(s)))
 		return OOMX_ABSTAIN_OUTSCORED;
-	if (!other && ox_arranged(s, 0))
+	if (!other && ox_arranged(s, 0)) {
+		ox_renew(s);
 		return 0;
+	}
 	if (!cfg->responder_pid || ox_still_stalled(cfg))
 		return OOMX_ABSTAIN_NO_RESPONDER;
-	if (!ox_request_raise(s, OOMX_REQ_EXCLUSIVE) || !ox_request_demotions(s))
+	if (!ox_request_raise(s, OOMX_REQ_EXCLUSIVE) ||
+	    !ox_request_demotions(s, /* again= */ false))
 		return OOMX_ABSTAIN_RING_FULL;
 	return ox_await(s, other);
 }

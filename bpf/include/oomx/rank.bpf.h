@@ -27,6 +27,7 @@ struct ox_pick {
 /* One who would be killed in place of the best, whatever is done to the best's oom_score_adj. */
 struct ox_rival {
 	struct task_struct *task;
+	struct mm_struct *mm;
 	u64 start_ns;
 	u32 pid;
 	s32 adj;     /* its owner's */
@@ -75,9 +76,6 @@ struct ox_seat {
 	struct ox_nodes nodes;
 	char path[OOMX_PATH_LEN + OX_NAME_MAX];
 };
-
-extern const void init_task __ksym;
-extern const void init_pid_ns __ksym;
 
 /*
  * Whom no rule protects first; then the higher badness; among equals the youngest, which the
@@ -291,7 +289,8 @@ static __always_inline bool ox_weigh(struct ox_seat *s, struct task_struct *t, s
 		return false;
 	mm = l->mm;
 	if (l->adj == OOMX_ADJ_RAISED || l->adj == OOMX_ADJ_LOWERED)
-		l->adj = ox_adj_of_owner(ox_read(t, tgid), ox_read(t, start_boottime), l->adj);
+		l->adj = ox_adj_of_sharer(ox_read(t, tgid), ox_read(t, start_boottime), (u64)mm,
+					  l->adj);
 	ox_facts_mem(&s->facts, mm, s->rss_mode, s->n_cpus);
 	if (!OX_POLICY_NO_VM)
 		s->facts.total_vm_pages = ox_read(mm, total_vm);
@@ -345,6 +344,7 @@ static __always_inline void ox_rival_consider(struct ox_seat *s, struct task_str
 		return;
 	if (!ox_look_closer(&l))
 		return;
+	r.mm = l.mm;
 	r.pid = BPF_CORE_READ(t, tgid);
 	r.start_ns = BPF_CORE_READ(t, start_boottime);
 	r.adj = l.adj;
@@ -425,7 +425,7 @@ static int ox_walk_step(u32 i, struct ox_walk *w)
 	next = ox_read(s->pos, tasks.next);
 	t = ox_task_of_tasks(next);
 	s->pos = t;
-	if (!next || t == (struct task_struct *)&init_task) {
+	if (!next || t == (struct task_struct *)ox_symbol(init_task)) {
 		s->done = next;
 		return 1;
 	}
@@ -462,7 +462,7 @@ static __always_inline void ox_walk_prepare(struct ox_seat *s)
 
 	/* is_global_init() is asked of leaders only: the pid need not be read of each */
 	bpf_probe_read_kernel(&reaper, sizeof(reaper),
-			      (const char *)&init_pid_ns +
+			      ox_symbol(init_pid_ns) +
 				      bpf_core_field_offset(struct pid_namespace, child_reaper));
 	s->init = ox_read(reaper, group_leader);
 	s->trigger = ox_read(cur, group_leader);
@@ -497,7 +497,7 @@ static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
 		s->ask_domain = true;
 		ox_rank_reset(s, rivals);
 	}
-	s->pos = (struct task_struct *)&init_task;
+	s->pos = (struct task_struct *)ox_symbol(init_task);
 	bpf_loop(OX_TASKS_MAX, ox_walk_step, &w, 0);
 }
 

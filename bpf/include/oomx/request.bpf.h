@@ -62,10 +62,12 @@ __noinline int ox_request_put(struct oomx_request *q, bool demoter)
 	struct oomx_raised raised = { .ktime_ns = bpf_ktime_get_ns(), .capped = demoter };
 	struct oomx_request *r;
 	u32 pid;
+	u64 mm;
 
 	if (!q)
 		return false;
-	pid = q->pid;
+	pid = q->pid; /* keys lie on the stack: 6.1 takes no others */
+	mm = q->mm;
 	raised.start_ns = q->start_ns;
 	raised.old_adj = q->old_adj;
 	raised.set_adj = q->set_adj;
@@ -73,6 +75,8 @@ __noinline int ox_request_put(struct oomx_request *q, bool demoter)
 	if (bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY))
 		return false;
 	bpf_map_update_elem(&oomx_lately, &pid, &raised, BPF_ANY);
+	if (!(q->flags & OOMX_REQ_RESTORE)) /* or it might stand for its parent, and be gone soon */
+		bpf_map_update_elem(&oomx_sharers, &mm, &pid, BPF_ANY);
 	r = demoter ? bpf_ringbuf_reserve(&oomx_demotions, sizeof(*r), 0) :
 		      bpf_ringbuf_reserve(&oomx_requests, sizeof(*r), 0);
 	if (!r)
@@ -95,6 +99,7 @@ __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 	q.pid = s->best.pid;
 	q.old_adj = s->best.adj;
 	q.start_ns = s->best.start_ns;
+	q.mm = (u64)s->best.mm;
 
 	if (!ox_request_put(&q, /* demoter= */ false))
 		return false;
@@ -107,8 +112,8 @@ __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 	return true;
 }
 
-/* Asks for all of the seat's rivals to be lowered that are not yet. */
-__noinline int ox_request_demotions(struct ox_seat *s)
+/* Asks for all of the seat's rivals to be lowered that are not yet; again: the others as well. */
+__noinline int ox_request_demotions(struct ox_seat *s, bool again)
 {
 	struct oomx_request q = { .set_adj = OOMX_ADJ_LOWERED };
 	struct ox_rival *r;
@@ -118,11 +123,12 @@ __noinline int ox_request_demotions(struct ox_seat *s)
 		return false;
 	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
 		r = &s->rivals[i];
-		if (ox_adj_now(r->task) != r->adj)
+		if (!again && ox_adj_now(r->task) != r->adj)
 			continue;
 		q.pid = r->pid;
 		q.old_adj = r->adj;
 		q.start_ns = r->start_ns;
+		q.mm = (u64)r->mm;
 		if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED))
 			return false;
 		ox_count(demoted);
@@ -169,11 +175,20 @@ static __always_inline void ox_request_inherited(struct task_struct *parent,
 	u32 pid = BPF_CORE_READ(parent, tgid);
 	struct oomx_raised *of = bpf_map_lookup_elem(&oomx_lately, &pid);
 	struct oomx_request q = { .flags = OOMX_REQ_RESTORE };
+	u64 mm = (u64)BPF_CORE_READ(parent, mm);
+	u32 *sharer;
 
-	if (!of || of->start_ns != BPF_CORE_READ(parent, group_leader, start_boottime))
-		return;
+	if (!of || of->start_ns != BPF_CORE_READ(parent, group_leader, start_boottime)) {
+		sharer = bpf_map_lookup_elem(&oomx_sharers, &mm);
+		of = sharer ? bpf_map_lookup_elem(&oomx_lately, sharer) : NULL;
+		if (!sharer || !of)
+			return;
+		pid = *sharer;
+	}
 	q.pid = BPF_CORE_READ(child, tgid);
-	if (q.pid == pid || ox_adj_now(child) != of->set_adj) /* a thread, or forked before that */
+	if (q.pid == (u32)BPF_CORE_READ(parent, tgid)) /* a thread */
+		return;
+	if (ox_adj_now(child) != of->set_adj) /* forked before that */
 		return;
 	/* put back, and set to the same by its owner since */
 	if (ox_adj_now(parent) == of->set_adj && !bpf_map_lookup_elem(&oomx_raised, &pid))
@@ -181,6 +196,7 @@ static __always_inline void ox_request_inherited(struct task_struct *parent,
 	q.old_adj = of->old_adj;
 	q.set_adj = of->set_adj;
 	q.start_ns = BPF_CORE_READ(child, start_boottime);
+	q.mm = (u64)BPF_CORE_READ(child, mm);
 	if (ox_request_put(&q, /* demoter= */ of->capped))
 		ox_count(inherited);
 }

@@ -88,11 +88,6 @@ static __always_inline bool ox_exiting(struct task_struct *p)
 	return BPF_CORE_READ(p, signal, flags) & OX_SIGNAL_GROUP_EXIT;
 }
 
-static __always_inline bool ox_is_victim(struct task_struct *p)
-{
-	return BPF_CORE_READ(p, signal, oom_mm) != NULL;
-}
-
 /*
  * What is asked of every process. The rest, ox_look_closer(), is asked only of those for whom the
  * answer matters: reading is what ranking costs.

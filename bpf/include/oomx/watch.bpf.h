@@ -169,7 +169,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 {
 	u32 pid = BPF_CORE_READ(t, tgid);
 	u64 start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
-	s32 adj = ox_adj_of_owner(pid, start_ns, BPF_CORE_READ(t, signal, oom_score_adj));
+	s32 adj = ox_adj_of_sharer(pid, start_ns, (u64)mm, BPF_CORE_READ(t, signal, oom_score_adj));
 
 	if (ox_now.ranked && s->best.task && s->best.pid == pid) {
 		ox_facts_complete(&s->best_facts, t);

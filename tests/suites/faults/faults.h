@@ -55,8 +55,9 @@ void faults_expect_played_lp(void);
 
 /* Cases with names and counts of their own (nominate.c); how many were played. */
 unsigned int faults_nominate(const struct suite_options *o);
-/* Two of them (held.c). */
+/* Three of them (held.c). */
 void faults_children(unsigned int runs);
+void faults_renewed(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
@@ -37,7 +38,7 @@ static int map_by_name(const char *name)
 	suite_fatal("oomx has no map %s", name);
 }
 
-static void fill_ring(const char *name)
+static void fill_ring(const char *name, const char *program)
 {
 	struct bpf_object *obj;
 	char path[TESTBPF_PATH_LEN];
@@ -48,9 +49,37 @@ static void fill_ring(const char *name)
 	obj = bpf_object__open_file(path, NULL);
 	if (!obj || bpf_map__reuse_fd(bpf_object__find_map_by_name(obj, "ring"), fd) ||
 	    bpf_object__load(obj) ||
-	    bpf_prog_test_run_opts(testbpf_program(obj, "fill"), &opts))
+	    bpf_prog_test_run_opts(testbpf_program(obj, program), &opts))
 		suite_fatal("%s cannot be filled: %s", name, strerror(errno));
 	bpf_object__close(obj);
+	close(fd);
+}
+
+struct positions {
+	const unsigned long *consumer, *producer;
+};
+
+static bool emptied(void *arg)
+{
+	const struct positions *p = arg;
+
+	return __atomic_load_n(p->consumer, __ATOMIC_ACQUIRE) ==
+	       __atomic_load_n(p->producer, __ATOMIC_ACQUIRE);
+}
+
+/* How far it is read and written is in its first two pages (kernel/bpf/ringbuf.c, 6.1 to 7.3). */
+static void expect_emptied(const char *name)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = map_by_name(name);
+	char *pages = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
+	struct positions p = { .consumer = (void *)pages, .producer = (void *)(pages + page) };
+
+	if (pages == MAP_FAILED)
+		suite_fatal("%s cannot be looked at: %s", name, strerror(errno));
+	if (!suite_wait(emptied, &p, SUITE_STEP_MS))
+		suite_fail("expected %s to be read to its end", name);
+	munmap(pages, 2 * page);
 	close(fd);
 }
 
@@ -63,8 +92,8 @@ static void play_events_full(void)
 	if (!daemon_counters(&before))
 		return;
 	kill(daemon_pid(), SIGSTOP);
-	fill_ring("oomx_vital");
-	fill_ring("oomx_bulk");
+	fill_ring("oomx_vital", "fill_and_tell");
+	fill_ring("oomx_bulk", "fill_and_tell");
 	faults_expect_lp_untold();
 	if (daemon_counters(&after)) {
 		for (i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
@@ -74,6 +103,8 @@ static void play_events_full(void)
 		}
 	}
 	kill(daemon_pid(), SIGCONT);
+	expect_emptied("oomx_vital");
+	expect_emptied("oomx_bulk");
 	faults_expect_lp();
 }
 
@@ -85,7 +116,7 @@ static void play_requests_full(void)
 	daemon_stop();
 	faults_start(); /* with nobody's value to put back, which it wakes up for */
 	pid = faults_responder();
-	fill_ring("oomx_requests");
+	fill_ring("oomx_requests", "fill");
 	faults_expect_abstained("ring_full");
 	kill(pid, SIGKILL); /* what is left is for the next one to pass over */
 	faults_await_other_responder(pid);

@@ -38,7 +38,7 @@ static struct scene scene;
 
 static struct {
 	struct bpf_object *obj;
-	struct bpf_link *kill, *fork, *forked;
+	struct bpf_link *kill, *fork, *look, *forked;
 	struct hold *h;
 	pid_t responder;
 	unsigned int limit_mib; /* once it is over */
@@ -52,6 +52,7 @@ static void open_moment(void)
 	moment.h = testbpf_memory(moment.obj, "hold", sizeof(*moment.h));
 	moment.kill = testbpf_attach(moment.obj, "hold_kill");
 	moment.fork = testbpf_attach(moment.obj, "hold_fork");
+	moment.look = testbpf_attach(moment.obj, "hold_look");
 	moment.forked = testbpf_attach(moment.obj, "hold_forked");
 }
 
@@ -59,6 +60,7 @@ static void close_moment(void)
 {
 	bpf_link__destroy(moment.kill);
 	bpf_link__destroy(moment.fork);
+	bpf_link__destroy(moment.look);
 	bpf_link__destroy(moment.forked);
 	munmap(moment.h, sizeof(*moment.h));
 	bpf_object__close(moment.obj);
@@ -101,6 +103,19 @@ static bool have_children(void *arg)
 }
 
 /*
+ * A signal to a process is for one of its threads, which may be waiting for the very CPU that
+ * whoever is held has: the others would go on.
+ */
+static void stop_responder(void)
+{
+	pid_t tids[8];
+	unsigned int i, n = proc_threads(moment.responder, tids, 8);
+
+	for (i = 0; i < n && i < 8; i++)
+		(void)tgkill(moment.responder, tids[i], SIGSTOP); /* it may have ended */
+}
+
+/*
  * hp has asked for a kill and is held, lp is raised; memory.max is what the rest of it needs. The
  * responder would put the value back after a while, whether or not there are children by then.
  */
@@ -112,7 +127,7 @@ static void play_moment(void)
 		suite_fail("expected lp to be raised before the OOM killer is at work: hp is%s "
 			   "held, lp has %d", moment.h->at[HOLD_KILL].held ? "" : " not",
 			   proc_oom_score_adj(worker_pid(scene.lp)));
-	kill(moment.responder, SIGSTOP);
+	stop_responder();
 	cgroup_set_mib(SCENE_CGROUP, "memory.max", moment.limit_mib);
 	if (moment.children) /* not before: it would soon need somebody killed itself */
 		worker_grow(scene.lp, &fork);
@@ -324,14 +339,68 @@ void faults_children(unsigned int runs)
 	scene_close(&scene);
 }
 
+/* ---- a kernel that is slow ------------------------------------------------------------------- */
+
+/*
+ * lp was raised so long ago that the responder, which was stopped, would put its value back at
+ * once. It goes on when the kernel has begun to choose.
+ */
+static void look_on(void)
+{
+	struct hold_at *at = &moment.h->at[HOLD_LOOK];
+
+	usleep(2 * OOMX_ALTERED_NS / 1000);
+	hold_next(HOLD_LOOK, "hp");
+	let_go(HOLD_KILL);
+	if (!suite_wait(held, at, SUITE_STEP_MS))
+		suite_fail("hp has not begun to choose");
+	kill(moment.responder, SIGCONT);
+	usleep(20000); /* real-time, it is at work by now; after a while it may put it back */
+	let_go(HOLD_LOOK);
+}
+
+static void play_renewed(void)
+{
+	int64_t renewed = daemon_counter("counters.renewed");
+
+	if (!play(SHORT_MIB, 0, look_on))
+		return;
+	scene_expect_victim(&scene, scene.lp);
+	renewed = daemon_counter("counters.renewed") - renewed;
+	if (renewed != 1)
+		suite_fail("expected one request to be sent again, got %lld", (long long)renewed);
+}
+
+void faults_renewed(unsigned int runs)
+{
+	unsigned int i;
+
+	scene_open(&scene, false, 1);
+	open_moment();
+	daemon_start(enforce);
+	for (i = 1; i <= runs; i++) {
+		suite_run_begin("raised long ago", i);
+		daemon_require();
+		play_renewed();
+		end_run();
+	}
+	daemon_stop();
+	close_moment();
+	scene_close(&scene);
+}
+
 /* ---- a crash --------------------------------------------------------------------------------- */
 
-/* All of oomx dies at once: the daemon cannot start another responder, nor this one put back. */
+/*
+ * All of oomx dies at once: the daemon cannot start another responder, nor this one put back. Its
+ * end is not waited for: its programs go after a grace period, and whoever is held may be what that
+ * waits for.
+ */
 static void crash(void)
 {
 	kill(daemon_pid(), SIGSTOP);
 	kill(moment.responder, SIGKILL);
-	daemon_kill();
+	kill(daemon_pid(), SIGKILL);
 }
 
 /*
@@ -345,6 +414,7 @@ static void play_crash_raised(bool stop)
 	daemon_start(enforce);
 	if (!play(ROOMY_MIB, 0, crash))
 		return;
+	daemon_kill();
 	expect_nobody_killed();
 	if (proc_oom_score_adj(worker_pid(scene.lp)) != OOMX_ADJ_RAISED)
 		suite_fail("expected lp to be left with the raised value, it has %d: nothing shown",

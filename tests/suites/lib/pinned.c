@@ -4,11 +4,13 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "lib/bpfcount.h"
@@ -21,11 +23,11 @@
 
 #define PIN_DIR "/sys/fs/bpf/oomx" /* user/paths.h */
 #define LINKS_DIR PIN_DIR "/links"
+#define IN_THE_WAY PIN_DIR "/oomx_shields_new" /* where the last of its maps is pinned first */
 #define NOT_RUNNING 7 /* user/exit.h */
 #define POLICY_REFUSED 5
 #define IN_FORCE 6 /* "already running" */
-#define PIPE_BYTES 4096 /* as small as it gets */
-#define PIPE_LEFT 64	/* less than any event */
+#define SETTLE_MS 100 /* of a terminal, from writer to reader; only has it block a little later */
 #define OTHER_ABI 99
 #define MIDWAY 6
 #define BUILD_LEN 17
@@ -244,12 +246,14 @@ static bool is_dead(void *pid)
 	return !proc_lives(*(pid_t *)pid);
 }
 
+/* Only a terminal makes oomx wait. */
 static bool waits_for_reader(void *pid)
 {
 	char path[32], where[64] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/wchan", *(pid_t *)pid);
-	return !proc_read(path, where, sizeof(where)) && strstr(where, "pipe");
+	return !proc_read(path, where, sizeof(where)) &&
+	       (strstr(where, "wait_woken") || strstr(where, "tty"));
 }
 
 static bool is_in_force(void *pid)
@@ -258,41 +262,56 @@ static bool is_in_force(void *pid)
 }
 
 /* It has said that it is ready, and nothing more yet. */
-static bool has_output(void *out)
+static bool has_output(void *terminal)
 {
-	int pending;
+	struct pollfd p = { .fd = *(int *)terminal, .events = POLLIN };
 
-	return !ioctl(*(int *)out, FIONREAD, &pending) && pending;
+	return poll(&p, 1, 0) > 0;
+}
+
+/* What is written to `path` can be read here, byte for byte. */
+static int open_terminal(char *path, size_t size)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct termios t;
+
+	if (fd < 0 || grantpt(fd) || unlockpt(fd) || ptsname_r(fd, path, size) ||
+	    tcgetattr(fd, &t))
+		suite_fatal("no terminal to be had: %m");
+	cfmakeraw(&t);
+	if (tcsetattr(fd, TCSANOW, &t))
+		suite_fatal("a terminal that is not raw: %m");
+	return fd;
 }
 
 /* Its writer has to wait for a reader with the very next event. */
-static void fill_pipe(int out)
+static void fill_terminal(const char *path)
 {
-	static char blank[PIPE_BYTES];
-	char path[32];
-	int pending, fd, n;
+	static const char blank[4096] = { [0 ... 4094] = ' ', '\n' };
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), i;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fcntl(out, F_SETPIPE_SZ, PIPE_BYTES) < 0 || ioctl(out, FIONREAD, &pending))
-		suite_fatal("cannot make a pipe smaller: %m");
-	n = PIPE_BYTES - PIPE_LEFT - pending;
-	memset(blank, ' ', sizeof(blank));
-	blank[n - 1] = '\n';
-	if (write(fd, blank, n) != n)
-		suite_fatal("cannot fill a pipe: %m");
+	if (fd < 0)
+		suite_fatal("%s: %m", path);
+	for (i = 0; i < 5; i++) {
+		while (write(fd, blank, sizeof(blank)) > 0)
+			;
+		suite_sleep(SETTLE_MS);
+	}
 	close(fd);
 }
 
 /* How many kills are in what it printed, up to where it was cut off. */
 static unsigned int count_kills(int fd)
 {
-	static char text[PIPE_BYTES + 1];
+	static char text[1 << 18];
+	size_t len = 0;
 	unsigned int n = 0;
-	ssize_t len = read(fd, text, sizeof(text) - 1);
+	ssize_t got;
 	char *line, *end;
 
-	text[len < 0 ? 0 : len] = '\0';
+	while (len < sizeof(text) - 1 && (got = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)got;
+	text[len] = '\0';
 	for (line = text; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		n += strstr(line, "\"type\":\"kill\"") != NULL;
@@ -321,18 +340,20 @@ static bool is_all_told(void *kills_before)
 /* Killed in the middle of telling: what it was telling is told again, and nothing else is. */
 static void pinned_telling(struct scene *s)
 {
-	const char *argv[] = { command_oomx(), "run", "--json", "--enforce", "--priority",
-			       SCENE_LP "=-100", NULL };
+	char terminal[64], script[512];
+	const char *argv[] = { "/bin/sh", "-c", script, NULL };
+	int out, err, reader = open_terminal(terminal, sizeof(terminal));
 	unsigned int kills;
-	int out, err;
 	pid_t pid;
 
+	snprintf(script, sizeof(script), "exec %s run --json --enforce --priority " SCENE_LP "=-100 "
+		 ">%s", command_oomx(), terminal);
 	if (command_spawn(argv, 0, &pid, &out, &err))
 		suite_fatal("cannot start oomx");
 	if (!suite_wait(is_in_force, &pid, SUITE_START_MS) ||
-	    !suite_wait(has_output, &out, SUITE_STEP_MS))
-		suite_fatal("oomx does not start");
-	fill_pipe(out);
+	    !suite_wait(has_output, &reader, SUITE_STEP_MS))
+		suite_fail("oomx does not start");
+	fill_terminal(terminal);
 	pinned_oom(s, true, true);
 	scene_clear(s);
 	if (!suite_wait(waits_for_reader, &pid, SUITE_STEP_MS))
@@ -340,7 +361,8 @@ static void pinned_telling(struct scene *s)
 	kill(pid, SIGKILL);
 	if (!suite_wait(is_dead, &pid, SUITE_STEP_MS))
 		suite_fatal("oomx survives SIGKILL");
-	kills = count_kills(out);
+	kills = count_kills(reader);
+	close(reader);
 	close(out);
 	close(err);
 	daemon_start(enforce);
@@ -431,6 +453,39 @@ static void pinned_killed_midway(struct scene *s)
 	expect_nothing_left();
 }
 
+static __u32 config_id(void)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(PIN_DIR "/oomx_config");
+
+	if (fd < 0 || bpf_map_get_info_by_fd(fd, &info, &len))
+		suite_fatal(PIN_DIR "/oomx_config cannot be read: %m");
+	close(fd);
+	return info.id;
+}
+
+/* One that takes over and cannot have all of its names has none of them. */
+static void pinned_unpinnable(void)
+{
+	static const char *const run[] = { "run", "--enforce", NULL }, *const stop[] = { "stop", NULL };
+	__u32 before;
+
+	daemon_start(enforce);
+	daemon_kill();
+	before = config_id();
+	if (mkdir(IN_THE_WAY, 0700))
+		suite_fatal(IN_THE_WAY ": %m");
+	expect_refused(run, 1, IN_THE_WAY);
+	if (config_id() != before || daemon_status_flag("running") || !daemon_status_flag("pinned"))
+		suite_fail("expected the old one's maps to keep their names");
+	if (rmdir(IN_THE_WAY))
+		suite_fail(IN_THE_WAY ": %m");
+	if (command_run_oomx(stop)->exit)
+		suite_fail("oomx stop fails");
+	expect_nothing_left();
+}
+
 /* One of another version stays, untouched, until it is stopped. */
 static void pinned_other_abi(struct scene *s)
 {
@@ -491,6 +546,7 @@ void pinned_play(bool global, const struct suite_options *o)
 		pinned_observed(&s);
 		pinned_ruled(&s);
 		pinned_killed_midway(&s);
+		pinned_unpinnable();
 		pinned_other_abi(&s);
 		pinned_stopped();
 		suite_run_end();

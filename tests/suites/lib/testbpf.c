@@ -15,6 +15,7 @@
 #include "bpflog.h"
 #include "engine.h"
 #include "lib/suite.h"
+#include "symbols.h"
 
 void testbpf_path(const char *name, char path[TESTBPF_PATH_LEN])
 {
@@ -65,7 +66,7 @@ struct bpf_object *testbpf_load(const char *name, const struct ox_policy *policy
 		image = linked;
 	}
 	obj = ox_engine_open(image, name);
-	err = obj ? bpf_object__load(obj) : -errno;
+	err = obj ? ox_object_load(obj) : -errno;
 	if (err) {
 		ox_bpflog_tell();
 		suite_fatal("%s does not load: %s (the log is on standard error)", name,

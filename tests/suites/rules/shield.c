@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/adjtrace.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/event.h"
@@ -188,32 +189,7 @@ void rules_play_shield_crash(void)
 
 /* ---- one oomx after another ------------------------------------------------------------------ */
 
-#define TRACING "/sys/kernel/tracing"
 #define OTHERS_RULES "/tmp/oomx-rules/others.yaml"
-
-static void trace_writes(bool on)
-{
-	if (proc_write(TRACING "/events/oom/oom_score_adj_update/enable", on ? "1" : "0") ||
-	    (on && proc_write(TRACING "/trace", "")))
-		suite_fatal(TRACING " cannot be used");
-}
-
-/* Since the trace began, nobody has set it: not for a moment either. */
-static void expect_never_set(const char *when, pid_t pid, int adj)
-{
-	FILE *f = fopen(TRACING "/trace", "re");
-	char line[512], who[32], what[32];
-
-	if (!f)
-		suite_fatal(TRACING "/trace cannot be read");
-	snprintf(who, sizeof(who), " pid=%d ", pid);
-	snprintf(what, sizeof(what), " oom_score_adj=%d\n", adj);
-	while (fgets(line, sizeof(line), f))
-		if (strstr(line, who) && strstr(line, what))
-			suite_fail("%s: expected oom_score_adj %d never to be set: %s", when, adj,
-				   line);
-	fclose(f);
-}
 
 /*
  * What one oomx has rewritten stays so while another takes over, if that one's rules say the same,
@@ -238,15 +214,15 @@ void rules_play_shield_replace(void)
 	child = fork_one(s, RULES_TOP "/s");
 	expect_all("at the start", s, child, -5);
 
-	trace_writes(true);
+	adjtrace_begin();
 	rules_replace(RULES_FILE);
 	expect_all("after replacing", s, child, -5);
 	command_use_other(true);
 	rules_replace(RULES_FILE);
-	trace_writes(false);
+	adjtrace_end();
 	expect_all("after replacing by another build", s, child, -5);
-	expect_never_set("while replacing", worker_pid(s), -1000);
-	expect_never_set("while replacing", child, -1000);
+	adjtrace_expect_never("while replacing", worker_pid(s), -1000);
+	adjtrace_expect_never("while replacing", child, -1000);
 	expect_adj("of oomx itself", daemon_pid(), -1000);
 	daemon_stop();
 	expect_all("after the last one's end", s, child, -1000);
