@@ -95,6 +95,8 @@ kernel_args() {
 	local args=(console=ttyS0 rdinit=/init
 		# A panic resets the machine at once, and QEMU exits on that.
 		panic=-1
+		# The NMI that vm sends to a guest that has reached its limit: tasks and CPUs are printed.
+		unknown_nmi_panic panic_print=0x41
 		# On a loaded host the emulated timer may miss the boot-time check.
 		no_timer_check
 		# The emulated CPU may not get to run for long: twice and three times
