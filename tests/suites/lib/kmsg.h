@@ -24,6 +24,8 @@ struct kmsg_kill {
 
 void kmsg_open(void); /* from now on */
 int kmsg_fd(void);
+/* Into the log, for whoever looks at the console of a guest that hangs. */
+void kmsg_say(const char *text);
 void kmsg_read(void);
 void kmsg_clear(void); /* forget the kills so far */
 unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max); /* those read so far, once each */

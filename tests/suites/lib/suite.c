@@ -64,6 +64,7 @@ void suite_run_begin(const char *what, unsigned int run)
 {
 	suite_pump(0);
 	snprintf(suite.label, sizeof(suite.label), "%s run %u", what, run);
+	kmsg_say(suite.label);
 	suite.in_run = true;
 	suite.run_failed = suite.run_skipped = false;
 	suite.run_start_ns = suite_now_ns();
