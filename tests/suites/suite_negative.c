@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cast.h"
@@ -47,6 +48,8 @@
 #define TRACING "/sys/kernel/tracing"
 #define NOFS_LOOKS 5 /* without a page more: it is at the end */
 #define LOOK_MS 100
+#define READ_HARD_NS 10000000000ULL /* all of a game takes a few seconds as a rule */
+#define READ_REST_NS 1000000
 #define BALLASTS 8
 #define LEAST_FREE_MIB 80 /* of both parts: a ballast may come to lie in the other one, too */
 #define MIN_FREE "/proc/sys/vm/min_free_kbytes"
@@ -206,9 +209,15 @@ full:
 		set_mempolicy(MPOL_DEFAULT, 0);
 }
 
-/* Brings the page cache back as fast as it is reclaimed. */
+/*
+ * Brings the page cache back as fast as it is reclaimed. After a while it leaves time for kswapd,
+ * which gets none beside it (slow_kswapd()): whoever reclaims may wait for that (mm/vmscan.c,
+ * throttle_direct_reclaim()), seen for 60 s on 7.2.
+ */
 static void *keep_reading(void *arg)
 {
+	const struct timespec rest = { .tv_nsec = READ_REST_NS };
+	uint64_t start = suite_now_ns();
 	static char buf[1 << 20];
 	unsigned int i = 0;
 	off_t off = 0;
@@ -218,6 +227,8 @@ static void *keep_reading(void *arg)
 	while (!__atomic_load_n(&part.stop, __ATOMIC_ACQUIRE)) {
 		if (pread(part.files[i], buf, sizeof(buf), off) > 0) {
 			off += sizeof(buf);
+			if (suite_now_ns() - start > READ_HARD_NS)
+				nanosleep(&rest, NULL);
 			continue;
 		}
 		off = 0;
