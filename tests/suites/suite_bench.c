@@ -23,12 +23,12 @@
 #include "lib/cgroup.h"
 #include "lib/crowd.h"
 #include "lib/kmsg.h"
+#include "lib/pairs.h"
 #include "lib/proc.h"
 #include "lib/suite.h"
 #include "lib/testbpf.h"
 #include "lib/worker.h"
 
-#define PAIRS_MAX 99
 #define FEW_CGROUP "/few"
 #define FEW 5
 #define FEW_MIB 32
@@ -41,48 +41,7 @@ static struct {
 	char release[65];
 } bench = { .n = 10000 };
 
-struct series {
-	unsigned int n;
-	double ours[PAIRS_MAX], theirs[PAIRS_MAX];
-};
-
 /* ---- numbers --------------------------------------------------------------------------------- */
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(const double *v, unsigned int n)
-{
-	double sorted[PAIRS_MAX];
-
-	memcpy(sorted, v, n * sizeof(*v));
-	qsort(sorted, n, sizeof(*sorted), by_value);
-	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
-
-/*
- * How many of the n values in order to leave out at either end, so that what is left holds the
- * median with a probability of 95% or more: the binomial distribution's tail. -1: too few values.
- */
-static int outside(unsigned int n)
-{
-	double p = 1, tail = 0;
-	unsigned int k;
-
-	for (k = 0; k < n; k++)
-		p /= 2;
-	for (k = 0; k < n; k++) {
-		tail += p;
-		if (tail > 0.025)
-			break;
-		p = p * (n - k) / (k + 1);
-	}
-	return (int)k - 1;
-}
 
 struct target {
 	const char *measure;
@@ -102,37 +61,24 @@ static const char *verdict(const struct target *t, double low, double high, bool
 	return "inconclusive";
 }
 
-static void tell(const struct target *t, const struct series *s, unsigned int processes)
+static void tell(const struct target *t, const struct pairs *s, unsigned int processes)
 {
-	double ratio[PAIRS_MAX], low, high, mid;
+	struct pairs_ratio r;
 	const char *word;
-	unsigned int i;
-	int k = outside(s->n);
 
 	if (!s->n)
 		return;
-	for (i = 0; i < s->n; i++)
-		ratio[i] = t->inverse ? s->theirs[i] / s->ours[i] : s->ours[i] / s->theirs[i];
-	mid = median(ratio, s->n);
-	qsort(ratio, s->n, sizeof(*ratio), by_value);
-	low = ratio[k < 0 ? 0 : k];
-	high = ratio[s->n - 1 - (k < 0 ? 0 : (unsigned int)k)];
-	word = verdict(t, low, high, k >= 0);
+	r = pairs_ratio(s, t->inverse);
+	word = verdict(t, r.low, r.high, r.interval);
 	printf("%-44s %9.3f %9.3f %8.2f [%.2f, %.2f] %s %g: %s\n", t->what,
-	       median(s->ours, s->n) / 1e6, median(s->theirs, s->n) / 1e6, mid, low, high,
-	       t->inverse ? ">=" : "<=", t->limit, word);
+	       pairs_median(s->ours, s->n) / 1e6, pairs_median(s->theirs, s->n) / 1e6, r.median,
+	       r.low, r.high, t->inverse ? ">=" : "<=", t->limit, word);
 	printf("{\"measure\":\"%s\",\"kernel\":\"%s\",\"processes\":%u,\"cgroups\":%u,\"pairs\":%u,"
 	       "\"ours_ns\":%.0f,\"theirs_ns\":%.0f,\"ratio\":%.3f,\"low\":%.3f,\"high\":%.3f,"
 	       "\"target\":%g,\"at_least\":%s,\"verdict\":\"%s\"}\n",
 	       t->measure, bench.release, processes, bench.n_cgroups, s->n,
-	       median(s->ours, s->n), median(s->theirs, s->n), mid, low, high, t->limit,
-	       t->inverse ? "true" : "false", word);
-}
-
-static void add(struct series *s, double ours, double theirs)
-{
-	s->ours[s->n] = ours;
-	s->theirs[s->n++] = theirs;
+	       pairs_median(s->ours, s->n), pairs_median(s->theirs, s->n), r.median, r.low, r.high,
+	       t->limit, t->inverse ? "true" : "false", word);
 }
 
 /* ---- a walk over /proc, as a user-space OOM killer does it ----------------------------------- */
@@ -209,7 +155,7 @@ static void expect_choice(unsigned int processes, unsigned int offered)
 }
 
 /* sysrq-f: the kernel's own machinery, with nobody's memory short. One of the victims dies. */
-static void play_machine(struct series *loop, struct series *proc)
+static void play_machine(struct pairs *loop, struct pairs *proc)
 {
 	unsigned int i;
 	double walk;
@@ -224,9 +170,9 @@ static void play_machine(struct series *loop, struct series *proc)
 			suite_fatal("/proc/sysrq-trigger: %s", strerror(-err));
 		expect_choice(bench.n, bench.n);
 		if (i)
-			add(loop, (double)bench.b->rank_ns, (double)bench.b->kernel_ns);
+			pairs_add(loop, (double)bench.b->rank_ns, (double)bench.b->kernel_ns);
 		if (walk > 0)
-			add(proc, (double)bench.b->rank_ns, walk);
+			pairs_add(proc, (double)bench.b->rank_ns, walk);
 	}
 	suite_run_end();
 }
@@ -237,7 +183,7 @@ static bool ended(void *arg)
 }
 
 /* Few processes at their limit among the thousands that the kernel's loop does not visit then. */
-static void play_few(struct series *loop)
+static void play_few(struct pairs *loop)
 {
 	struct worker_spec spec = { .comm = "few", .cgroup = FEW_CGROUP, .anon_kib = 256 };
 	struct worker *few[FEW - 1], *grower;
@@ -263,7 +209,7 @@ static void play_few(struct series *loop)
 			suite_fail("expected %d candidates, found %u", FEW, bench.b->n_offered);
 		worker_end(grower);
 		if (i)
-			add(loop, (double)bench.b->rank_ns, (double)bench.b->kernel_ns);
+			pairs_add(loop, (double)bench.b->rank_ns, (double)bench.b->kernel_ns);
 	}
 	for (i = 0; i < FEW - 1; i++)
 		worker_end(few[i]);
@@ -324,7 +270,7 @@ int main(int argc, char **argv)
 		{ "memcg_vs_kernel", "rank / the kernel's, memcg of 5", false, 2 },
 	};
 	struct suite_options o = { .runs = 30 };
-	struct series machine = {}, proc = {}, few = {};
+	struct pairs machine = {}, proc = {}, few = {};
 
 	crowd_main(argc, argv);
 	take_options(&argc, argv);
