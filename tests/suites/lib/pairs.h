@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * pairs.h - two ways to do the same, measured side by side: the median of the pairs' ratios, with the
- * interval that holds it with a probability of 95% or more.
+ * pairs.h - two ways to do the same, measured side by side: the median of the pairs' ratios, with
+ * the interval that holds it with a probability of 95% or more.
  */
 #ifndef SUITE_PAIRS_H
 #define SUITE_PAIRS_H
