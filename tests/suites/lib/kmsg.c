@@ -71,9 +71,8 @@ void kmsg_say(const char *text)
 		if (line[i] < ' ' || line[i] > '~')
 			line[i] = '?';
 	}
-	/* Lost if the kernel limits us: nobody but a reader misses it. */
-	if (fd < 0 || write(fd, line, (size_t)len) < 0)
-		return;
+	if (fd >= 0)
+		(void)!write(fd, line, (size_t)len); /* if the kernel limits us, it is lost */
 }
 
 static void note_kill(const char *text, const char *at)
