@@ -60,6 +60,8 @@ struct run {
 	struct ox_pinned killed;
 	unsigned int lives;
 	__u64 lost; /* event records, as last told */
+	bool ends;
+	int failed; /* -errno, logged: it ends, too */
 };
 
 static struct ox_output output; /* not on the stack: it is large */
@@ -468,69 +470,94 @@ static void tear_down(struct run *r)
 /* ---- running -------------------------------------------------------------------------------- */
 
 /* One of the two died: everything it altered is put back by us, and new ones take over. */
-static int replace_responders(struct run *r)
+static void replace_responders(struct run *r)
 {
 	ox_engine_disarm(&r->engine);
 	stop_responders(r); /* closes their pidfds, which takes them out of the epoll set */
-	if (!r->lives)
-		return ox_err_r(0, "the responder keeps dying: watching only from now on");
+	if (!r->lives) {
+		ox_err("the responder keeps dying: watching only from now on");
+		return;
+	}
 	r->lives--;
 	ox_warn("the responder died: starting another");
 	if (start_responders(r))
 		ox_err("no responder: watching only from now on");
-	return 0;
 }
 
-/* True: end. */
-static bool take_signals(struct run *r)
+static void take_signals(struct run *r)
 {
 	struct signalfd_siginfo s;
 
-	while (read(r->signals, &s, sizeof(s)) == sizeof(s)) {
+	while (!r->ends && read(r->signals, &s, sizeof(s)) == sizeof(s)) {
 		if (s.ssi_signo != SIGHUP && s.ssi_signo != SIGUSR1)
-			return true;
-		if (r->rules && s.ssi_signo == SIGHUP)
+			r->ends = true;
+		else if (r->rules && s.ssi_signo == SIGHUP)
 			ox_live_reload(r->rules);
 		else if (r->rules)
 			ox_live_reapply(r->rules); /* `oomx priority rm` */
 	}
-	return false;
+}
+
+/* Of what does not wait for the rules. 1: descriptors were closed, what else was read is stale. */
+static int handle(struct run *r, int fd)
+{
+	if (fd == ring_buffer__epoll_fd(r->rings)) {
+		(void)ring_buffer__consume(r->rings); /* on_record never fails */
+		tell_losses(r);
+	} else if (fd == output.fd) {
+		ox_output_send(&output);
+	} else if (fd == ox_feed_fd(r->feed)) {
+		return ox_feed_work(r->feed);
+	} else if (fd == ox_containers_fd(r->containers)) {
+		ox_containers_work(r->containers);
+	} else if (fd == r->reap.timer) {
+		ox_reap_work(&r->reap);
+	} else if (fd == r->responder.pidfd || fd == r->demoter.pidfd) {
+		replace_responders(r);
+		return 1;
+	}
+	return 0;
+}
+
+/* Waits so long at most (-1: for ever) for work and does it; `in_rules`: the rules are at work. */
+static void work(struct run *r, int ms, bool in_rules)
+{
+	struct epoll_event ev[8];
+	int i, err = 0, n = epoll_wait(r->epoll, ev, 8, ms);
+
+	if (n < 0 && errno != EINTR)
+		err = ox_err_r(-errno, "epoll: %m");
+	for (i = 0; i < n && !err && !r->ends; i++) {
+		bool rules = r->rules && ev[i].data.fd == ox_live_fd(r->rules);
+
+		if (!rules && ev[i].data.fd != r->signals) {
+			err = handle(r, ev[i].data.fd);
+			continue;
+		}
+		if (in_rules)
+			continue; /* when they are done */
+		if (rules)
+			ox_live_work(r->rules);
+		else
+			take_signals(r);
+		err = 1; /* what else there was may have been done in between */
+	}
+	if (err < 0)
+		r->failed = err;
+}
+
+static void between(void *ctx)
+{
+	work(ctx, 0, /* in_rules= */ true);
 }
 
 static int serve(struct run *r)
 {
-	struct epoll_event ev[8];
-	int i, n, err = 0;
-
-	while (!err) {
-		n = epoll_wait(r->epoll, ev, 8, -1);
-		if (n < 0 && errno != EINTR)
-			return ox_err_r(-errno, "epoll: %m");
-		for (i = 0; i < n && !err; i++) {
-			if (ev[i].data.fd == r->signals) {
-				if (take_signals(r))
-					return 0;
-			} else if (r->rules && ev[i].data.fd == ox_live_fd(r->rules)) {
-				ox_live_work(r->rules);
-			} else if (ev[i].data.fd == ring_buffer__epoll_fd(r->rings)) {
-				(void)ring_buffer__consume(r->rings); /* on_record never fails */
-				tell_losses(r);
-			} else if (ev[i].data.fd == output.fd) {
-				ox_output_send(&output);
-			} else if (ev[i].data.fd == ox_feed_fd(r->feed)) {
-				err = ox_feed_work(r->feed);
-			} else if (ev[i].data.fd == ox_containers_fd(r->containers)) {
-				ox_containers_work(r->containers);
-			} else if (ev[i].data.fd == r->reap.timer) {
-				ox_reap_work(&r->reap);
-			} else if (ev[i].data.fd == r->responder.pidfd ||
-				   ev[i].data.fd == r->demoter.pidfd) {
-				err = replace_responders(r);
-				break; /* what else there is may be about a descriptor of before */
-			}
-		}
-	}
-	return err;
+	if (r->rules)
+		ox_live_between(r->rules, between, r);
+	while (!r->ends && !r->failed)
+		work(r, -1, /* in_rules= */ false);
+	return r->failed;
 }
 
 int ox_cmd_run(int argc, char **argv)

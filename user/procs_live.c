@@ -195,14 +195,14 @@ int ox_procs_apply(struct ox_procs *p, const struct ox_rules *rules, __u32 load)
 {
 	int err;
 
+	p->rules = rules; /* whatever fails: those of before are about to go */
+	p->load = load;
+	p->full = p->refused = false;
 	if (rules->unshield && !p->shields) {
 		err = ox_shields_new(p->engine, &p->shields);
 		if (err)
 			return err;
 	}
-	p->rules = rules;
-	p->load = load;
-	p->full = p->refused = false;
 	err = rules->process || rules->unshield ? look_at_all(p) : 0;
 	sweep(p);
 	if (rules->process)

@@ -63,6 +63,9 @@ struct ox_live {
 	struct ox_engine *engine;
 	struct ox_procs *procs; /* NULL: no rule has been about processes yet */
 	bool full; /* told, of these rules, that there was no room in the map */
+	bool again; /* cgroups came that nobody could tell of: all have to be looked at */
+	void (*between)(void *ctx); /* NULL: nobody waits */
+	void *between_ctx;
 	unsigned int n_late;
 	struct late late[LATE_MAX];
 };
@@ -79,6 +82,8 @@ static void set_timer(struct ox_live *l)
 	for (i = 0; i < l->n_late; i++)
 		if (!due || l->late[i].due_ns < due)
 			due = l->late[i].due_ns;
+	if (l->again)
+		due = 1; /* long past: at once */
 	when.it_value.tv_sec = (time_t)(due / 1000000000);
 	when.it_value.tv_nsec = (long)(due % 1000000000);
 	(void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &when, NULL); /* valid: cannot fail */
@@ -194,7 +199,13 @@ static void apply(struct ox_live *l, const char *path, __u64 id, int tries)
 
 static int visit(void *ctx, const char *path, __u64 id)
 {
-	apply(ctx, path, id, -1);
+	struct ox_live *l = ctx;
+
+	apply(l, path, id, -1);
+	if (l->between)
+		l->between(l->between_ctx);
+	if (l->procs)
+		ox_procs_work(l->procs); /* they have the old rules until all are looked at */
 	return 0;
 }
 
@@ -271,20 +282,20 @@ static int apply_to_processes(struct ox_live *l)
  */
 static int apply_all(struct ox_live *l)
 {
-	int err;
+	int err, processes_err;
 
 	l->load = (l->load + 1) & LOADS_MASK;
 	l->n_late = 0;
-	l->full = false;
+	l->full = l->again = false;
 	err = write_names(l);
 	if (!err) /* also without rules: systemd's preferences count */
 		err = ox_cgroup_walk(visit, l);
+	processes_err = apply_to_processes(l); /* in any case: the old rules are about to go */
 	if (err)
 		return ox_err_r(err, "cannot put the rules in force everywhere: %s",
 				strerror(-err));
-	err = apply_to_processes(l);
-	if (err)
-		return err; /* said why */
+	if (processes_err)
+		return processes_err; /* said why */
 	sweep(l);
 	ox_oom_group_sweep(l->groups_map, l->load);
 	/* also where these rules unshield nobody: one that was taken over from may have */
@@ -328,7 +339,7 @@ void ox_live_told(void *ctx, __u64 id, const char *path, bool gone)
 	struct ox_live *l = ctx;
 
 	if (!id)
-		(void)apply_all(l); /* said what failed; the next one may do */
+		l->again = true; /* by the timer: we may be in the midst of it */
 	else if (gone)
 		forget(l, id);
 	else
@@ -444,6 +455,12 @@ int ox_live_start(struct ox_live *l, struct ox_engine *e)
 	return err;
 }
 
+void ox_live_between(struct ox_live *l, void (*between)(void *ctx), void *ctx)
+{
+	l->between = between;
+	l->between_ctx = ctx;
+}
+
 int ox_live_fd(const struct ox_live *l)
 {
 	return l->epoll;
@@ -457,6 +474,8 @@ static void on_timer(struct ox_live *l)
 	__u64 now = ox_now_ns(), expired;
 
 	(void)!read(l->timer, &expired, sizeof(expired)); /* what is due says it better */
+	if (l->again)
+		(void)apply_all(l); /* said what failed; the next one may do */
 	if (l->settle_ns && l->settle_ns <= now) {
 		l->settle_ns = 0;
 		reload(l, /* asked= */ false);

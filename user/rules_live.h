@@ -26,6 +26,12 @@ int ox_live_new(const char *path, struct ox_live **ret);
  */
 int ox_live_start(struct ox_live *l, struct ox_engine *e);
 
+/*
+ * Some thousand cgroups take a while to look at: after each of them, `between` is called and does
+ * what can't wait. Of the functions here, it may call ox_live_told().
+ */
+void ox_live_between(struct ox_live *l, void (*between)(void *ctx), void *ctx);
+
 /* As containers.h calls it, ctx being the struct ox_live. */
 void ox_live_told(void *ctx, __u64 id, const char *path, bool gone);
 

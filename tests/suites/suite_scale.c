@@ -209,9 +209,46 @@ static bool newer(void *arg)
 	return generation() != *(__u32 *)arg;
 }
 
+static bool begun(void *arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < SCALE_PARENTS; i++)
+		if (scale_is(scale.ids[i * (scale.each + 1)], scale_wanted(i, true)))
+			return true;
+	return false;
+}
+
+/* One that is made while the rules are read anew is under its own before that is over. */
+static void new_meanwhile(struct series *s, __u32 old)
+{
+	char path[sizeof(CGROUP_ROOT) + CGROUP_PATH_LEN];
+	struct oomx_prio p = {};
+	uint64_t start_ns, made_ns;
+	__u64 id;
+
+	if (!suite_wait(begun, NULL, SCALE_ALL_MS))
+		suite_fatal("the rules are not read anew");
+	snprintf(path, sizeof(path), CGROUP_ROOT SCALE_TOP "/p00/w-meanwhile");
+	start_ns = suite_now_ns();
+	made_ns = scale_make(path + strlen(CGROUP_ROOT), &id);
+	while (!scale_entry(id, &p))
+		if (suite_now_ns() - start_ns > SCALE_ALL_MS * 1000000ULL)
+			suite_fatal("%s is not under its rule", path);
+	series_add(s, suite_now_ns() - start_ns, made_ns);
+	if (newer(&old) || p.priority != scale_wanted(0, false))
+		suite_fail("made while the rules are read: expected priority %d meanwhile, got %d%s",
+			   scale_wanted(0, false), p.priority, newer(&old) ? " afterwards" : "");
+	if (rmdir(path))
+		suite_fatal("%s: %m", path);
+}
+
 /* Every priority changes: until the last cgroup has the new one, and CPU time until all is done. */
 static void play_rereads(unsigned int run)
 {
+	struct series meanwhile = { .measure = "reread_new", .theirs_are = "the mkdir",
+				    .what = "a new cgroup, while rules are read: until it is ruled" };
 	struct series time = { .measure = "reread", .theirs_are = "a plain walk",
 			       .what = "rules read anew: until all cgroups are under them" };
 	struct series cpu = { .measure = "reread_cpu", .theirs_are = "a plain walk's",
@@ -236,6 +273,7 @@ static void play_rereads(unsigned int run)
 		start_ns = suite_now_ns();
 		if (kill(daemon_pid(), SIGHUP))
 			suite_fatal("SIGHUP: %m");
+		new_meanwhile(&meanwhile, old);
 		scale_wait_for_all();
 		took_ns = suite_now_ns() - start_ns;
 		if (!suite_wait(newer, &old, SCALE_ALL_MS))
@@ -247,6 +285,7 @@ static void play_rereads(unsigned int run)
 	suite_run_end();
 	series_tell(&time, numbers.context);
 	series_tell(&cpu, numbers.context);
+	series_tell(&meanwhile, numbers.context);
 }
 
 static void play_rest(unsigned int run)
