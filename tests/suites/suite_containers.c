@@ -133,29 +133,31 @@ static bool init_told(void *arg)
 	       daemon_find(OOMX_REC_KERNEL_KILL, 0, c->pid);
 }
 
-/* Is OOMKilled what Podman has of a container that the kernel alone has killed, all of it? */
-static bool kernel_alone(void)
+static void expect_oom_killed(const struct container *c)
+{
+	if (container_is(c, ".State.Running") || !container_is(c, ".State.OOMKilled"))
+		suite_fail("expected podman to report OOMKilled; it has %s",
+			   container_inspect(c, "json .State"));
+}
+
+/* What Podman reports where the kernel alone has killed all of a container. */
+static void kernel_alone(unsigned int run)
 {
 	static const char *const wait[] = { "wait", "alone", NULL };
 	struct container c;
-	bool reported;
 
+	suite_run_begin("podman/kernel alone", run);
 	container_start_three(&c, "alone");
 	cgroup_set(c.cgroup, "memory.oom.group", "1");
 	container_go(&c);
 	container_podman(wait);
-	reported = container_is(&c, ".State.OOMKilled");
+	expect_oom_killed(&c);
 	container_remove(&c);
-	if (!reported)
-		printf("containers: this podman reports OOMKilled not even of the kernel's kills\n");
-	return reported;
+	suite_run_end();
 }
 
-/*
- * memory.oom.group, which is what kubelets set: all of them die, and Podman says of what, if it
- * does so where the kernel chooses.
- */
-static void whole_container(unsigned int run, bool reported)
+/* memory.oom.group, which is what kubelets set: all of them die, and Podman reports of what. */
+static void whole_container(unsigned int run)
 {
 	static const struct wanted w = { "podman", "all", CONTAINER_IMAGE, NULL, NULL };
 	static const char *const wait[] = { "wait", "all", NULL };
@@ -178,9 +180,7 @@ static void whole_container(unsigned int run, bool reported)
 		suite_fail("expected busybox-marked (%d) to be the one that was chosen", marked);
 	if (strcmp(container_podman(wait)->out, "137\n"))
 		suite_fail("expected the container to end by SIGKILL");
-	if (container_is(&c, ".State.Running") || container_is(&c, ".State.OOMKilled") != reported)
-		suite_fail("expected podman to report OOMKilled as without oomx; it has %s",
-			   container_inspect(&c, "json .State"));
+	expect_oom_killed(&c);
 	if (suite_run_failed())
 		daemon_complain_events();
 	container_remove(&c);
@@ -310,7 +310,6 @@ int main(int argc, char **argv)
 	struct suite_options o = { .runs = 2 };
 	const char *const enforce[] = { "--enforce", "--hook", NULL, "--policy", "priority", NULL };
 	const char *args[6];
-	bool reported;
 	unsigned int i;
 
 	suite_begin("containers", argc, argv, &o);
@@ -323,11 +322,11 @@ int main(int argc, char **argv)
 	if (wants(&o, "podman") || wants(&o, "crun") || wants(&o, "node"))
 		container_open();
 	if (wants(&o, "podman")) {
-		reported = kernel_alone();
+		kernel_alone(1);
 		daemon_start(args);
 		for (i = 1; i <= o.runs; i++) {
 			one_process(i);
-			whole_container(i, reported);
+			whole_container(i);
 			gone(i);
 		}
 		daemon_stop();

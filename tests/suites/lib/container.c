@@ -103,18 +103,29 @@ const char *container_inspect(const struct container *c, const char *key)
 	return container_podman(args)->out;
 }
 
+/*
+ * Podman looks for what conmon writes of an OOM in the container's directory. conmon 2.1.6, with
+ * the Podman 4.3 of Debian 12, writes it where Podman was when it started the container.
+ */
 void container_start_any(struct container *c, const char *name, const char *limit,
 			 const char *const args[])
 {
 	const char *argv[COMMAND_ARGS_MAX] = {
-		"run", "-d", "--name", name, "--network", "none", "--security-opt",
+		"create", "--name", name, "--network", "none", "--security-opt",
 		"apparmor=unconfined", "--memory", limit,
 	};
+	const char *start[] = { "/bin/sh", "-c",
+				"cd \"$0\" && exec podman --cgroup-manager cgroupfs "
+				"--events-backend file start \"$1\"", NULL, name, NULL };
+	char dir[PATH_LEN];
 
-	for (size_t i = 0; args[i] && i + 11 < COMMAND_ARGS_MAX; i++)
-		argv[10 + i] = args[i];
+	for (size_t i = 0; args[i] && i + 10 < COMMAND_ARGS_MAX; i++)
+		argv[9 + i] = args[i];
 	*c = (struct container){ .name = name };
 	take_line(c->id, sizeof(c->id), container_podman(argv)->out);
+	take_line(dir, sizeof(dir), container_inspect(c, ".StaticDir"));
+	start[3] = dir;
+	container_run(start);
 }
 
 static bool holds(void *arg)

@@ -34,7 +34,7 @@ struct container {
 	char cgroup[CGROUP_PATH_LEN];
 };
 
-/* `podman run -d --name NAME --memory LIMIT ARGS...`. For one that may end at once. */
+/* As `podman run -d --name NAME --memory LIMIT ARGS...`. For one that may end at once. */
 void container_start_any(struct container *c, const char *name, const char *limit,
 			 const char *const args[]);
 /* With CONTAINER_THREE, up to where it holds its 46 MiB. */
