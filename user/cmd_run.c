@@ -117,7 +117,10 @@ static void say_ready(const struct run *r)
 {
 	const struct oomx_config *c = r->engine.config;
 	char hash[20], build[OX_BUILD_LEN];
+	int err = ox_ready_notify(c, r->opt.enforce);
 
+	if (err)
+		ox_warn("the service manager cannot be told that oomx is ready: %s", strerror(-err));
 	(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)c->policy_hash);
 	(void)ox_build_text(c->build, build);
 	if (r->opt.json && !r->opt.quiet)
