@@ -167,7 +167,7 @@ $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suit
 
 .PHONY: tests
 tests: $(O)/oomx $(O)/tests/oomx-other $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) \
-	$(O)/tests/protections.yaml $(O)/tests/daemonset.yaml
+	$(O)/tests/protections.yaml $(O)/tests/daemonset.yaml $(O)/tests/oomx.service
 
 # The suites have nothing but the build's directory.
 $(O)/tests/protections.yaml: user/protections.yaml
@@ -175,6 +175,10 @@ $(O)/tests/protections.yaml: user/protections.yaml
 	$(Q)cp $< $@
 
 $(O)/tests/daemonset.yaml: examples/kubernetes/oomx.yaml
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(O)/tests/oomx.service: examples/systemd/oomx.service
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 

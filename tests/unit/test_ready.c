@@ -24,6 +24,7 @@ static void expect_told(const char *name)
 	static const char wanted[] =
 		"READY=1\nSTATUS=hook nominate, policy priority, 7 rules, enforcing";
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
 	char text[256] = "";
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -31,8 +32,7 @@ static void expect_told(const char *name)
 	if (name[0] == '@')
 		at.sun_path[0] = '\0';
 	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
 	assert_int_equal(setenv("NOTIFY_SOCKET", name, 1), 0);
 	assert_int_equal(ox_ready_notify(&config, true), 0);
 	assert_int_equal(recv(fd, text, sizeof(text) - 1, 0), strlen(wanted));

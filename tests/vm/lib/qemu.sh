@@ -36,7 +36,7 @@ build_initramfs() {
 		awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
 	cp "$guest/init" "$tmp/root/init"
 	chmod 755 "$tmp/root/init"
-	cp "$guest/pid1" "$guest/reporter" "$guest/command" "$tmp/root/guest/"
+	cp "$guest/pid1" "$guest/reporter" "$guest/command" "$guest/oomx-vm.service" "$tmp/root/guest/"
 	(cd "$tmp/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$tmp/image"
 	find "$dir" -maxdepth 1 -name 'initramfs-*' -mtime +7 -delete
 	mv "$tmp/image" "$image"
