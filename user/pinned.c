@@ -253,6 +253,8 @@ int ox_pinned_add(const struct ox_engine *e)
 	(void)snprintf(dir, sizeof(dir), OX_LINKS_DIR "/%u", e->config->generation); /* fits */
 	(void)snprintf(unfinished, sizeof(unfinished), OX_LINKS_DIR "/%u" UNFINISHED,
 		       e->config->generation); /* fits */
+	if (!access(dir, F_OK))
+		return 0;
 	if (mkdir(OX_LINKS_DIR, 0700) && errno != EEXIST)
 		return ox_err_r(-errno, "cannot make " OX_LINKS_DIR ": %m");
 	if (mkdir(unfinished, 0700))

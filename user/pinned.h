@@ -32,8 +32,8 @@ bool ox_pinned_or_running(void);
 int ox_pinned_map(const struct ox_pinned *p, const char *map);
 
 /*
- * Pins the engine's links, of which all are attached, and what others may want of its maps; to be
- * taken away by ox_pinned_remove(). Logs. 0 or -errno: then none is pinned.
+ * Pins the engine's links, of which all are attached, and what others may want of its maps, unless
+ * that is done; to be taken away by ox_pinned_remove(). Logs. 0 or -errno: then none is pinned.
  */
 int ox_pinned_add(const struct ox_engine *e);
 

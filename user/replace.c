@@ -97,7 +97,10 @@ int ox_replace_finish(struct ox_engine *e, pid_t pid, int *ret_lock)
 	}
 	if (*ret_lock == -EBUSY)
 		return ox_err_r(-EBUSY, "another oomx has been started meanwhile (process %d)", other);
-	return *ret_lock < 0 ? *ret_lock : 0;
+	if (*ret_lock < 0)
+		return *ret_lock;
+	/* an 'oomx stop' that was given the lock before us has removed all that was pinned */
+	return e->stays ? ox_engine_stay(e) : 0;
 }
 
 bool ox_replace_continues(const struct oomx_config *in_force, const struct ox_policy *policy)
