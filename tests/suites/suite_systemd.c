@@ -27,12 +27,17 @@
 #define SLICE "oomxtest.slice"
 #define DIR "/run/oomx-test"
 #define RULES "/etc/oomx/oomx.yaml"
+#define OPTIONS "/etc/default/oomx"
+#define LINKS_DIR "/sys/fs/bpf/oomx/links" /* of a policy that outlives its oomx (struct_ops) */
 #define BAD_RULES "8" /* user/exit.h: RestartPreventExitStatus of the service has it, too */
 #define DB_MIB 40     /* as much again when it is told to */
 #define OTHER_MIB 30
 #define LIMIT_MIB 96
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static const char *hook;
+static bool outlives;
 
 static const struct command_result *systemctl(const char *what, const char *unit, const char *more)
 {
@@ -93,7 +98,7 @@ static void must(const char *const argv[])
 /* As `make install` and the head of the service's file have it. */
 static void install(void)
 {
-	char self[PATH_MAX] = "", unit[PATH_MAX + 16], shared[PATH_MAX + 24];
+	char self[PATH_MAX] = "", unit[PATH_MAX + 16], shared[PATH_MAX + 24], options[128];
 	const char *dir;
 
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
@@ -106,8 +111,9 @@ static void install(void)
 		  "/usr/local/share/oomx/protections.yaml"));
 	must(ARGS("/usr/bin/install", "-m", "644", unit, "/etc/systemd/system/oomx.service"));
 	must(ARGS("/bin/mkdir", "-p", "/etc/oomx", DIR));
-	must(ARGS("/bin/sh", "-c", "echo 'OOMX_OPTIONS=--enforce --hook nominate --policy priority' "
-				   ">/etc/default/oomx && mkfifo " DIR "/go " DIR "/never"));
+	snprintf(options, sizeof(options), "OOMX_OPTIONS=--enforce --hook %s --policy priority\n", hook);
+	ruled_write(OPTIONS, options);
+	must(ARGS("/usr/bin/mkfifo", DIR "/go", DIR "/never"));
 	must(ARGS("/bin/systemctl", "daemon-reload"));
 	must(ARGS("/bin/systemctl", "set-property", "--runtime", SLICE, "MemoryMax=96M"));
 }
@@ -228,6 +234,7 @@ static void play_oom(const char *other, const char *preference, const char *rule
 static void play_start(void)
 {
 	const struct command_result *r;
+	char wanted[64];
 	pid_t pid;
 
 	control("start", "oomx");
@@ -238,7 +245,8 @@ static void play_start(void)
 	if (proc_oom_score_adj(pid) != -1000)
 		suite_fail("expected oom_score_adj -1000 of process %d, it has %d", pid,
 			   proc_oom_score_adj(pid));
-	if (!strstr(property("oomx", "StatusText"), "hook nominate, policy priority") ||
+	snprintf(wanted, sizeof(wanted), "hook %s, policy priority", hook);
+	if (!strstr(property("oomx", "StatusText"), wanted) ||
 	    !strstr(property("oomx", "StatusText"), ", enforcing"))
 		suite_fail("its status is '%s'", property("oomx", "StatusText"));
 	expect("oomx", "NRestarts", "0");
@@ -269,12 +277,23 @@ static bool another(void *arg)
 	return pid > 0 && pid != *(pid_t *)arg && !command_run_oomx(ARGS("status"))->exit;
 }
 
+/* Its ExecStopPost is over as well then. */
+static bool another_result(void *arg)
+{
+	(void)arg;
+	return strcmp(property("oomx", "NRestarts"), "0");
+}
+
 static void play_killed(void)
 {
 	pid_t pid = atoi(property("oomx", "MainPID"));
 
 	if (pid <= 0 || kill(pid, SIGKILL))
 		suite_fatal("no process %d", pid);
+	if (!suite_wait(another_result, NULL, SUITE_STEP_MS))
+		suite_fail("systemd does not see that it was killed");
+	if (outlives && access(LINKS_DIR, F_OK))
+		suite_fail("expected its policy to stay in force until the next one takes over");
 	if (!suite_wait(another, &pid, SUITE_START_MS))
 		suite_fail("expected it to be started again: %s", property("oomx", "ActiveState"));
 	expect("oomx", "NRestarts", "1");
@@ -334,6 +353,8 @@ int main(int argc, char **argv)
 		suite_skip("there is no systemd on the host, or it is not PID 1 (tests/vm/README.md)");
 		return suite_end();
 	}
+	hook = o.hook;
+	outlives = !strcmp(hook, "struct_ops");
 	install();
 	bpf_count(&before);
 	for (run = 1; run <= o.runs; run++) {
