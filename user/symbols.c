@@ -15,9 +15,10 @@
 
 static const struct {
 	const char *name;
+	size_t len;
 	size_t offset;
 } wanted[] = {
-#define ROW(name) { #name, offsetof(struct oomx_symbols, name) },
+#define ROW(name) { #name, sizeof(#name) - 1, offsetof(struct oomx_symbols, name) },
 	OOMX_SYMBOLS(ROW)
 #undef ROW
 };
@@ -29,30 +30,40 @@ static __u64 *field(struct oomx_symbols *s, size_t i)
 	return (__u64 *)((char *)s + wanted[i].offset);
 }
 
-/* "ffffffff81000000 D name\n", and in a module "\t[module]" before the end. */
-static int take_line(char *line, struct oomx_symbols *s, bool found[N_WANTED])
+/* Its index; -1: none. What follows in a module's line is no end of a name. */
+static int find_wanted(const char *name)
 {
-	const char *rest, *name;
-	__u64 address;
 	size_t i;
 
-	line[strcspn(line, "\n")] = '\0'; /* a module's name stays, and is none of ours */
-	if (ox_parse_hex(line, &rest, &address) || rest[0] != ' ' || !rest[1] || rest[2] != ' ')
+	for (i = 0; i < N_WANTED; i++)
+		if (name[0] == wanted[i].name[0] && !strncmp(name, wanted[i].name, wanted[i].len) &&
+		    (!name[wanted[i].len] || name[wanted[i].len] == '\n'))
+			return (int)i;
+	return -1;
+}
+
+/*
+ * "ffffffff81000000 D name\n", and in a module "\t[module]" before the end. There are some hundred
+ * thousand of them: the name first, for which most are not wanted.
+ */
+static int take_line(const char *line, struct oomx_symbols *s, bool found[N_WANTED])
+{
+	const char *rest = strchr(line, ' '), *end;
+	__u64 address;
+	int i;
+
+	if (!rest || !rest[1] || rest[2] != ' ')
 		return 0;
-	name = rest + 3;
-	for (i = 0; i < N_WANTED; i++) {
-		if (strcmp(name, wanted[i].name))
-			continue;
-		if (!address)
-			return ox_err_r(-EPERM, "the addresses in /proc/kallsyms are hidden: it "
-						"takes CAP_SYSLOG, and the sysctl "
-						"kernel.kptr_restrict below 2");
-		if (found[i] && *field(s, i) != address)
-			return ox_err_r(-ENOTSUP, "this kernel has two variables called %s", name);
-		found[i] = true;
-		*field(s, i) = address;
-		break;
-	}
+	i = find_wanted(rest + 3);
+	if (i < 0 || ox_parse_hex(line, &end, &address) || end != rest)
+		return 0;
+	if (!address)
+		return ox_err_r(-EPERM, "the addresses in /proc/kallsyms are hidden: it takes "
+					"CAP_SYSLOG, and the sysctl kernel.kptr_restrict below 2");
+	if (found[i] && *field(s, (size_t)i) != address)
+		return ox_err_r(-ENOTSUP, "this kernel has two variables called %s", wanted[i].name);
+	found[i] = true;
+	*field(s, (size_t)i) = address;
 	return 0;
 }
 
