@@ -167,7 +167,8 @@ $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suit
 
 .PHONY: tests
 tests: $(O)/oomx $(O)/tests/oomx-other $(SUITES:%=$(O)/tests/%) $(TEST_POLICIES) $(TEST_BPF) \
-	$(O)/tests/protections.yaml $(O)/tests/daemonset.yaml $(O)/tests/oomx.service
+	$(O)/tests/protections.yaml $(O)/tests/daemonset.yaml $(O)/tests/oomx.service \
+	$(O)/tests/kernel-module.conf
 
 # The suites have nothing but the build's directory.
 $(O)/tests/protections.yaml: user/protections.yaml
@@ -178,7 +179,7 @@ $(O)/tests/daemonset.yaml: examples/kubernetes/oomx.yaml
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
-$(O)/tests/oomx.service: examples/systemd/oomx.service
+$(O)/tests/oomx.service $(O)/tests/kernel-module.conf: $(O)/tests/%: examples/systemd/%
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 

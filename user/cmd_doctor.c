@@ -71,11 +71,15 @@ static int try_hook(struct ox_checks *c, __u32 hook, const struct ox_policy *pol
 static bool try_struct_ops(struct ox_checks *c, const struct ox_policy *policy, __u32 rss_mode,
 			   char why[OX_CHECK_LEN])
 {
-	if (!ox_struct_ops_offered(why, OX_CHECK_LEN))
+	int err = ox_struct_ops_offered(why, OX_CHECK_LEN);
+
+	if (!err)
 		return !try_hook(c, OOMX_HOOK_STRUCT_OPS, policy, rss_mode, why);
 	ox_check_cure(ox_check_add(c, "hook struct_ops", OX_CHECK_WARN, "not to be had: %s", why),
-		      "where modules are allowed, build and load it, kmod/README.md: it is exact, "
-		      "and waits for nobody");
+		      err == -EPERM ?
+			      "run it with that capability, examples/systemd says how" :
+			      "where modules are allowed, build and load it, kmod/README.md: it is "
+			      "exact, and waits for nobody");
 	return false;
 }
 

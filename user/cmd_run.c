@@ -309,14 +309,18 @@ static int start_enforcing(struct run *r, bool beside)
 static int find_hook(struct ox_run_options *o)
 {
 	char why[128];
-	bool offered = !ox_struct_ops_offered(why, sizeof(why));
+	int err = ox_struct_ops_offered(why, sizeof(why));
 
 	if (!o->hook && !o->enforce)
 		o->hook = OOMX_HOOK_OBSERVE;
-	else if (!o->hook)
-		o->hook = offered ? OOMX_HOOK_STRUCT_OPS : OOMX_HOOK_NOMINATE;
-	if (o->hook != OOMX_HOOK_STRUCT_OPS || offered)
+	else if (!o->hook && err == -EPERM)
+		ox_warn("hook struct_ops is there, but not for us: %s; nominate instead", why);
+	if (!o->hook)
+		o->hook = err ? OOMX_HOOK_NOMINATE : OOMX_HOOK_STRUCT_OPS;
+	if (o->hook != OOMX_HOOK_STRUCT_OPS || !err)
 		return 0;
+	if (err == -EPERM)
+		return ox_err_r(err, "no hook struct_ops for us: %s", why);
 	return ox_err_r(-ENOTSUP, "no hook struct_ops here: %s; where it is installed, 'modprobe "
 				  "oomx' loads it (kmod/README.md)", why);
 }

@@ -14,6 +14,14 @@
 #define MODULE "oomx"
 #define TYPE "oomx_choice_ops"
 
+/* libbpf finds the module's type among all that the kernel has, when the object is loaded. */
+static bool may_look_up(void)
+{
+	__u32 id;
+
+	return bpf_btf_get_next_id(0, &id) != -EPERM;
+}
+
 int ox_struct_ops_offered(char *ret_why, size_t size)
 {
 	struct btf *vmlinux, *module = NULL;
@@ -33,7 +41,10 @@ int ox_struct_ops_offered(char *ret_why, size_t size)
 	}
 	btf__free(module);
 	btf__free(vmlinux);
-	return err;
+	if (err || may_look_up())
+		return err;
+	(void)snprintf(ret_why, size, "looking up the kernel module's type takes CAP_SYS_ADMIN"); /* fits */
+	return -EPERM;
 }
 
 /* info->struct_ops.map_id; Debian 12's headers, of 6.1, do not know that member of the union yet */

@@ -8,8 +8,8 @@
 #include "engine.h"
 
 /*
- * 0: the module is loaded and offers its type. -ENOENT, -ENOTSUP: it does not, and why, in
- * words that go on "..., because". Loads nothing.
+ * 0: the module is loaded and offers its type. -ENOENT, -ENOTSUP: it does not; -EPERM: not to us;
+ * and why, in words that go on "..., because". Loads nothing.
  */
 int ox_struct_ops_offered(char *ret_why, size_t size);
 

@@ -28,6 +28,8 @@
 #define DIR "/run/oomx-test"
 #define RULES "/etc/oomx/oomx.yaml"
 #define OPTIONS "/etc/default/oomx"
+#define MODULE_CONF "/etc/systemd/system/oomx.service.d/kernel-module.conf"
+#define NOT_PERMITTED "3"
 #define LINKS_DIR "/sys/fs/bpf/oomx/links" /* of a policy that outlives its oomx (struct_ops) */
 #define BAD_RULES "8" /* user/exit.h: RestartPreventExitStatus of the service has it, too */
 #define DB_MIB 40     /* as much again when it is told to */
@@ -95,24 +97,34 @@ static void must(const char *const argv[])
 		suite_fatal("%s: exit status %d: %s", argv[0], r->exit, r->err);
 }
 
-/* As `make install` and the head of the service's file have it. */
-static void install(void)
+/* A file that lies beside this program. */
+static void install_file(const char *name, const char *to)
 {
-	char self[PATH_MAX] = "", unit[PATH_MAX + 16], shared[PATH_MAX + 24], options[128];
-	const char *dir;
+	char self[PATH_MAX] = "", path[PATH_MAX + 32];
 
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
 		suite_fatal("/proc/self/exe: %s", strerror(errno));
-	dir = dirname(self);
-	snprintf(unit, sizeof(unit), "%s/oomx.service", dir);
-	snprintf(shared, sizeof(shared), "%s/protections.yaml", dir);
-	must(ARGS("/usr/bin/install", "-D", command_oomx(), "/usr/local/sbin/oomx"));
-	must(ARGS("/usr/bin/install", "-D", "-m", "644", shared,
-		  "/usr/local/share/oomx/protections.yaml"));
-	must(ARGS("/usr/bin/install", "-m", "644", unit, "/etc/systemd/system/oomx.service"));
-	must(ARGS("/bin/mkdir", "-p", "/etc/oomx", DIR));
-	snprintf(options, sizeof(options), "OOMX_OPTIONS=--enforce --hook %s --policy priority\n", hook);
+	snprintf(path, sizeof(path), "%s/%s", dirname(self), name);
+	must(ARGS("/usr/bin/install", "-D", "-m", "644", path, to));
+}
+
+static void set_options(const char *its_hook)
+{
+	char options[128];
+
+	snprintf(options, sizeof(options), "OOMX_OPTIONS=--enforce --hook %s --policy priority\n",
+		 its_hook);
 	ruled_write(OPTIONS, options);
+}
+
+/* As `make install` and the head of the service's file have it. */
+static void install(void)
+{
+	must(ARGS("/usr/bin/install", "-D", command_oomx(), "/usr/local/sbin/oomx"));
+	install_file("protections.yaml", "/usr/local/share/oomx/protections.yaml");
+	install_file("oomx.service", "/etc/systemd/system/oomx.service");
+	must(ARGS("/bin/mkdir", "-p", "/etc/oomx", DIR));
+	set_options(hook);
 	must(ARGS("/usr/bin/mkfifo", DIR "/go", DIR "/never"));
 	must(ARGS("/bin/systemctl", "daemon-reload"));
 	must(ARGS("/bin/systemctl", "set-property", "--runtime", SLICE, "MemoryMax=96M"));
@@ -252,6 +264,24 @@ static void play_start(void)
 	expect("oomx", "NRestarts", "0");
 }
 
+/* It goes by the other hook where it may choose, and is not tried again where it may not. */
+static void play_without_right(void)
+{
+	set_options("auto");
+	control("start", "oomx");
+	if (!strstr(property("oomx", "StatusText"), "hook nominate"))
+		suite_fail("its status is '%s'", property("oomx", "StatusText"));
+	control("stop", "oomx");
+	set_options("struct_ops");
+	if (!systemctl("start", "oomx", NULL)->exit)
+		suite_fail("expected systemctl start to fail");
+	expect("oomx", "ActiveState", "failed");
+	expect("oomx", "ExecMainStatus", NOT_PERMITTED);
+	expect("oomx", "NRestarts", "0");
+	install_file("kernel-module.conf", MODULE_CONF);
+	must(ARGS("/bin/systemctl", "daemon-reload"));
+}
+
 static void play_by_name(void)
 {
 	play_oom("batch-1", "none", "batch");
@@ -357,6 +387,12 @@ int main(int argc, char **argv)
 	outlives = !strcmp(hook, "struct_ops");
 	install();
 	bpf_count(&before);
+	rule_for("batch", "batch-*.service");
+	if (outlives) {
+		suite_run_begin("without CAP_SYS_ADMIN", 1);
+		play_without_right();
+		suite_run_end();
+	}
 	for (run = 1; run <= o.runs; run++) {
 		rule_for("batch", "batch-*.service");
 		for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
