@@ -209,15 +209,38 @@ static bool newer(void *arg)
 	return generation() != *(__u32 *)arg;
 }
 
-static bool begun(void *arg)
+/* Of parent i: all its cgroups with a rule of their own are under the new one. */
+static bool complete(unsigned int i)
 {
+	const __u64 *ids = &scale.ids[i * (scale.each + 1)];
+	unsigned int k;
+
+	for (k = 1; k <= scale.own; k++)
+		if (!scale_is(ids[k], scale_wanted(i, false)))
+			return false;
+	return true;
+}
+
+/*
+ * A parent that the reading is through with, in *arg: one that is complete when another is not, and
+ * is under its own new rule: a tree is walked one directory after the other.
+ */
+static bool passed(void *arg)
+{
+	bool any = false, on = false;
 	unsigned int i;
 
-	(void)arg;
-	for (i = 0; i < SCALE_PARENTS; i++)
-		if (scale_is(scale.ids[i * (scale.each + 1)], scale_wanted(i, true)))
-			return true;
-	return false;
+	for (i = 0; i < SCALE_PARENTS; i++) {
+		if (!scale_is(scale.ids[i * (scale.each + 1)], scale_wanted(i, true)))
+			continue;
+		if (complete(i)) {
+			any = true;
+			*(unsigned int *)arg = i;
+		} else {
+			on = true;
+		}
+	}
+	return any && on;
 }
 
 /* One that is made while the rules are read anew is under its own before that is over. */
@@ -226,20 +249,21 @@ static void new_meanwhile(struct series *s, __u32 old)
 	char path[sizeof(CGROUP_ROOT) + CGROUP_PATH_LEN];
 	struct oomx_prio p = {};
 	uint64_t start_ns, made_ns;
+	unsigned int i = 0;
 	__u64 id;
 
-	if (!suite_wait(begun, NULL, SCALE_ALL_MS))
+	if (!suite_wait(passed, &i, SCALE_ALL_MS))
 		suite_fatal("the rules are not read anew");
-	snprintf(path, sizeof(path), CGROUP_ROOT SCALE_TOP "/p00/w-meanwhile");
+	snprintf(path, sizeof(path), CGROUP_ROOT SCALE_TOP "/p%02u/w-meanwhile", i);
 	start_ns = suite_now_ns();
 	made_ns = scale_make(path + strlen(CGROUP_ROOT), &id);
 	while (!scale_entry(id, &p))
 		if (suite_now_ns() - start_ns > SCALE_ALL_MS * 1000000ULL)
 			suite_fatal("%s is not under its rule", path);
 	series_add(s, suite_now_ns() - start_ns, made_ns);
-	if (newer(&old) || p.priority != scale_wanted(0, false))
+	if (newer(&old) || p.priority != scale_wanted(i, false))
 		suite_fail("made while the rules are read: expected priority %d meanwhile, got %d%s",
-			   scale_wanted(0, false), p.priority, newer(&old) ? " afterwards" : "");
+			   scale_wanted(i, false), p.priority, newer(&old) ? " afterwards" : "");
 	if (rmdir(path))
 		suite_fatal("%s: %m", path);
 }
