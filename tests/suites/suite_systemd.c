@@ -34,7 +34,7 @@
 #define BAD_RULES "8" /* user/exit.h: RestartPreventExitStatus of the service has it, too */
 #define DB_MIB 40     /* as much again when it is told to */
 #define OTHER_MIB 30
-#define LIMIT_MIB 96
+#define LIMIT "96M"
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
@@ -127,7 +127,7 @@ static void install(void)
 	set_options(hook);
 	must(ARGS("/usr/bin/mkfifo", DIR "/go", DIR "/never"));
 	must(ARGS("/bin/systemctl", "daemon-reload"));
-	must(ARGS("/bin/systemctl", "set-property", "--runtime", SLICE, "MemoryMax=96M"));
+	must(ARGS("/bin/systemctl", "set-property", "--runtime", SLICE, "MemoryMax=" LIMIT));
 }
 
 static void rule_for(const char *name, const char *units)
