@@ -19,7 +19,7 @@ struct ox_score_seat {
 	struct oomx_score_rec rec;
 	struct ox_domain dom;
 	struct ox_prio_memo memo;
-	char path[OOMX_PATH_LEN + OX_NAME_MAX];
+	struct ox_path path;
 };
 
 struct {
@@ -55,8 +55,7 @@ static __always_inline void ox_score_who(struct ox_score_seat *s, struct task_st
 					   BPF_CORE_READ(t, signal, oom_score_adj));
 	w->cgroup_id = cgrp ? BPF_CORE_READ(cgrp, kn, id) : 0;
 	bpf_probe_read_kernel_str(w->comm, sizeof(w->comm), t->comm);
-	ox_cgroup_path(cgrp, s->path);
-	__builtin_memcpy(w->path, s->path, OOMX_PATH_LEN);
+	ox_cgroup_path(w->path, cgrp, &s->path);
 }
 
 SEC("iter/task")
@@ -91,7 +90,7 @@ int ox_score(struct bpf_iter__task *ctx)
 	ox_memo_reset(&s->memo);
 	if (f.mm) {
 		ox_facts_fill(&s->rec.facts, t, f.mm, &s->dom, &s->memo);
-		ox_facts_rest(&s->rec.facts, t);
+		ox_facts_rest(&s->rec.facts, ox_addr(t));
 		s->rec.facts.oom_score_adj = s->rec.who.oom_score_adj;
 	}
 	if (s->rec.eligible) {

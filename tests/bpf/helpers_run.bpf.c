@@ -112,7 +112,7 @@ int helper_run_cgroup(struct run_ctx *ctx)
 
 	if (!out || !s || !cgrp)
 		return 1;
-	ox_emit_path(out->path, cgrp, s);
+	ox_cgroup_path(out->path, cgrp, &s->path);
 	out->id = BPF_CORE_READ(cgrp, kn, id);
 	__builtin_memset(&out->prio, 0, sizeof(out->prio));
 	out->found = ox_prio_find(cgrp, &out->prio);

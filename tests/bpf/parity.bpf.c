@@ -38,11 +38,12 @@ static __noinline s64 parity_points(struct parity_seat *s, struct mm_struct *mm,
 {
 	struct oomx_config *cfg = ox_config();
 	struct parity_rec *r = &s->rec;
-	s64 v[4] = {};
+	struct ox_rss rss = { .mm = mm };
+	const s64 *v = rss.v;
 
 	if (!cfg)
 		return 0;
-	ox_rss_read(mm, v, mode, cfg->n_cpus);
+	ox_rss_read(&rss, mode, cfg->n_cpus);
 	r->anon_pages = v[OX_MM_ANONPAGES];
 	r->file_pages = v[OX_MM_FILEPAGES];
 	r->shmem_pages = v[OX_MM_SHMEMPAGES];
@@ -72,7 +73,7 @@ static __noinline int parity_measure(struct parity_seat *s, struct task_struct *
 		return 0;
 	}
 	ox_facts_fill(&s->facts, p, f.mm, &s->dom, &s->memo);
-	ox_facts_rest(&s->facts, p);
+	ox_facts_rest(&s->facts, ox_addr(p));
 	s->facts.oom_score_adj = adj;
 	r->has_mm = 1;
 	r->adj = adj;

@@ -72,6 +72,11 @@ static __noinline bool ox_prio_find(struct cgroup *cgrp, struct oomx_prio *out)
 	return false;
 }
 
+/* The last name may run over OOMX_PATH_LEN, and is cut off. */
+struct ox_path {
+	char names[OOMX_PATH_LEN + OX_NAME_MAX];
+};
+
 struct ox_path_walk {
 	char *buf;
 	struct kernfs_node *kn;
@@ -95,20 +100,32 @@ static int ox_path_step(u32 i, struct ox_path_walk *w)
 	return 0;
 }
 
-/*
- * Path of a cgroup, leaf first, NUL between components and zeroes after them (abi.h). `buf` has
- * OX_NAME_MAX bytes beyond OOMX_PATH_LEN, so that the last name may run over and be cut off.
- */
-static __noinline int ox_cgroup_path(struct cgroup *cgrp, char *buf)
+/* addr: of the cgroup, see ox_css_under(); 0: none */
+__noinline int ox_path_fill(struct ox_path *path, u64 addr)
 {
-	struct ox_path_walk w = { .buf = buf };
+	struct cgroup *cgrp = (void *)addr;
+	struct ox_path_walk w = {};
 
-	__builtin_memset(buf, 0, OOMX_PATH_LEN);
+	if (!path)
+		return 0;
+	w.buf = path->names;
+	__builtin_memset(path->names, 0, OOMX_PATH_LEN);
 	if (!cgrp)
 		return 0;
 	w.kn = BPF_CORE_READ(cgrp, kn);
 	bpf_loop(OOMX_PATH_LEN / 2, ox_path_step, &w, 0); /* a component takes two bytes or more */
 	return 0;
+}
+
+/*
+ * Path of a cgroup, leaf first, NUL between components and zeroes after them, OOMX_PATH_LEN bytes
+ * (abi.h). One that does not end in an empty component has lost its top.
+ */
+static __always_inline void ox_cgroup_path(char *to, struct cgroup *cgrp, struct ox_path *scratch)
+{
+	ox_path_fill(scratch, (u64)cgrp);
+	/* one instruction to the verifier; __builtin_memcpy() is some for each byte */
+	bpf_probe_read_kernel(to, OOMX_PATH_LEN, scratch->names);
 }
 
 #endif

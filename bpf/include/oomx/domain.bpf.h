@@ -71,7 +71,7 @@ static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask,
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	u32 state = bpf_core_enum_value(enum node_states, N_MEMORY);
 	struct ox_node_sum sum = { .n = n };
-	bool limited = false;
+	u64 beyond = 0;
 	int i;
 
 	d->nodes = mask ?: (nodemask_t *)((char *)cur +
@@ -80,9 +80,8 @@ static __noinline int ox_domain_constrain(struct ox_domain *d, nodemask_t *mask,
 	bpf_probe_read_kernel(n->memory, sizeof(n->memory),
 			      ox_symbol(node_states) + state * sizeof(n->memory));
 	for (i = 0; i < OX_NODE_WORDS; i++)
-		if (n->memory[i] & ~n->allowed[i])
-			limited = true;
-	if (!limited) {
+		beyond |= n->memory[i] & ~n->allowed[i];
+	if (!beyond) {
 		d->nodes = NULL;
 		return 0;
 	}
@@ -148,18 +147,27 @@ struct ox_node_scan {
 	bool found;
 };
 
-static __always_inline bool ox_nodes_meet(const void *a, const void *b)
+struct ox_nodes_pair {
+	const void *a, *b;
+	bool meet;
+};
+
+static int ox_nodes_meet_step(u32 i, struct ox_nodes_pair *p)
 {
 	u64 x = 0, y = 0;
-	int i;
 
-	for (i = 0; i < OX_NODE_WORDS; i++) {
-		bpf_probe_read_kernel(&x, sizeof(x), a + i * 8);
-		bpf_probe_read_kernel(&y, sizeof(y), b + i * 8);
-		if (x & y)
-			return true;
-	}
-	return false;
+	bpf_probe_read_kernel(&x, sizeof(x), p->a + i * 8UL);
+	bpf_probe_read_kernel(&y, sizeof(y), p->b + i * 8UL);
+	p->meet = x & y;
+	return p->meet;
+}
+
+static __always_inline bool ox_nodes_meet(const void *a, const void *b)
+{
+	struct ox_nodes_pair p = { .a = a, .b = b };
+
+	bpf_loop(OX_NODE_WORDS, ox_nodes_meet_step, &p, 0);
+	return p.meet;
 }
 
 static int ox_node_scan_step(u32 i, struct ox_node_scan *s)

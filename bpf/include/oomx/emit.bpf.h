@@ -40,13 +40,6 @@ static __always_inline void ox_emit_comm(char *to, struct task_struct *t)
 		bpf_probe_read_kernel_str(to, OOMX_COMM_LEN, t->comm);
 }
 
-/* Cut to the record's length; a path without an empty component at its end has lost its top. */
-static __always_inline void ox_emit_path(char *to, struct cgroup *cgrp, struct ox_seat *s)
-{
-	ox_cgroup_path(cgrp, s->path);
-	__builtin_memcpy(to, s->path, OOMX_PATH_LEN);
-}
-
 static __always_inline void ox_emit_who(struct oomx_who *w, struct task_struct *t, s32 adj,
 					struct ox_seat *s)
 {
@@ -60,7 +53,7 @@ static __always_inline void ox_emit_who(struct oomx_who *w, struct task_struct *
 	w->cgroup_id = cgrp ? BPF_CORE_READ(cgrp, kn, id) : 0;
 	/* the process's name, as dmesg's "Killed process" gives that of the thread it found */
 	ox_emit_comm(w->comm, t);
-	ox_emit_path(w->path, cgrp, s);
+	ox_cgroup_path(w->path, cgrp, &s->path);
 }
 
 /* The OOM itself: once, before its first kill. Called under oom_lock. */
@@ -91,7 +84,7 @@ static __noinline int ox_emit_oom(struct ox_seat *s)
 		r->domain_id = ox_css_cgroup_id(css);
 		r->limit_pages = BPF_CORE_READ(memcg, memory.max);
 		r->usage_pages = BPF_CORE_READ(memcg, memory.usage.counter);
-		ox_emit_path(r->domain_path, BPF_CORE_READ(css, cgroup), s);
+		ox_cgroup_path(r->domain_path, BPF_CORE_READ(css, cgroup), &s->path);
 	} else {
 		__builtin_memset(r->domain_path, 0, sizeof(r->domain_path));
 	}

@@ -27,23 +27,37 @@ static __always_inline bool ox_enforcing(struct oomx_config *cfg)
 	return cfg && (ox_once(cfg->flags) & OOMX_CFG_ENFORCE);
 }
 
+struct ox_scope_walk {
+	struct cgroup_subsys_state *css;
+	bool found;
+};
+
+static int ox_scope_step(u32 i, struct ox_scope_walk *w)
+{
+	struct cgroup_subsys_state *css = w->css;
+	u64 id;
+
+	if (!css)
+		return 1;
+	id = ox_css_cgroup_id(css);
+	if (bpf_map_lookup_elem(&oomx_scope, &id)) {
+		w->found = true;
+		return 1;
+	}
+	w->css = BPF_CORE_READ(css, parent);
+	return 0;
+}
+
 /* The domain, by its css, is one to enforce in. With a scope, global OOMs are the kernel's. */
 __noinline int ox_in_scope(u64 domain)
 {
-	struct cgroup_subsys_state *css = (void *)domain;
+	struct ox_scope_walk w = { .css = (void *)domain };
 	struct oomx_config *cfg = ox_config();
-	u64 id;
-	int i;
 
 	if (!cfg || !(cfg->flags & OOMX_CFG_SCOPED))
 		return true;
-	for (i = 0; i < OOMX_DEPTH_MAX && css; i++) {
-		id = ox_css_cgroup_id(css);
-		if (bpf_map_lookup_elem(&oomx_scope, &id))
-			return true;
-		css = BPF_CORE_READ(css, parent);
-	}
-	return false;
+	bpf_loop(OOMX_DEPTH_MAX, ox_scope_step, &w, 0);
+	return w.found;
 }
 
 /* Why the policy's choice is not enforced. rival: who is in the way, or 0. */

@@ -37,10 +37,14 @@ static __always_inline void ox_memo_reset(struct ox_prio_memo *memo)
 		memo->walk = 1;
 }
 
-static __noinline int ox_memo_fill(struct ox_memo_entry *e, struct css_set *cset, u32 walk)
+/* set: the address of a css_set, see ox_css_under() */
+__noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk)
 {
+	struct css_set *cset = (void *)set;
 	struct cgroup *cgrp = ox_read(cset, dfl_cgrp);
 
+	if (!e)
+		return 0;
 	e->cset = cset;
 	e->walk = walk;
 	__builtin_memset(&e->prio, 0, sizeof(e->prio));
@@ -64,6 +68,10 @@ static __always_inline struct oomx_prio *ox_proc_prio(struct task_struct *p,
 	return &proc->prio;
 }
 
+/* Turns flags of a priority into those of the facts, without a branch. */
+#define OX_FACT_OF_PRIO (OOMX_FACT_NEVER / OOMX_PRIO_NEVER)
+_Static_assert(OOMX_PRIO_PROTECT * OX_FACT_OF_PRIO == OOMX_FACT_PROTECT, "as far from each other");
+
 static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_struct *p,
 					  struct ox_prio_memo *memo, u32 cfg_flags)
 {
@@ -83,7 +91,7 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_stru
 			e = other;
 		} else {
 			*other = *e;
-			ox_memo_fill(e, cset, memo->walk);
+			ox_memo_fill(e, (u64)cset, memo->walk);
 		}
 	}
 	own = ox_proc_prio(p, e, cfg_flags);
@@ -94,22 +102,19 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_stru
 	f->weight = prio->weight;
 	if (own || e->set)
 		f->flags |= OOMX_FACT_PRIO_SET;
-	if (prio->flags & OOMX_PRIO_NEVER)
-		f->flags |= OOMX_FACT_NEVER;
-	if (prio->flags & OOMX_PRIO_PROTECT)
-		f->flags |= OOMX_FACT_PROTECT;
+	f->flags |= prio->flags * OX_FACT_OF_PRIO & (OOMX_FACT_NEVER | OOMX_FACT_PROTECT);
 }
 
 static __always_inline void ox_facts_mem(struct oomx_facts *f, struct mm_struct *mm, u32 rss_mode,
 					 u32 n_cpus)
 {
-	s64 rss[4] = {};
+	struct ox_rss rss = { .mm = mm };
 
-	ox_rss_read(mm, rss, rss_mode, n_cpus);
-	f->file_pages = rss[OX_MM_FILEPAGES];
-	f->anon_pages = rss[OX_MM_ANONPAGES];
-	f->swap_pages = rss[OX_MM_SWAPENTS];
-	f->shmem_pages = rss[OX_MM_SHMEMPAGES];
+	ox_rss_read(&rss, rss_mode, n_cpus);
+	f->file_pages = rss.v[OX_MM_FILEPAGES];
+	f->anon_pages = rss.v[OX_MM_ANONPAGES];
+	f->swap_pages = rss.v[OX_MM_SWAPENTS];
+	f->shmem_pages = rss.v[OX_MM_SHMEMPAGES];
 	f->pgtable_pages = ox_pgtable_pages(mm);
 }
 
@@ -166,13 +171,13 @@ static __noinline int ox_facts_fill(struct oomx_facts *f, struct task_struct *p,
 	return 0;
 }
 
-/* The one that the leanest policies are not told either. */
-static __noinline int ox_facts_vm(struct oomx_facts *f, struct task_struct *p)
+/* The one that the leanest policies are not told either. task: its address, see ox_css_under() */
+__noinline int ox_facts_vm(struct oomx_facts *f, u64 task)
 {
 	struct ox_find_mm found = {};
 	struct mm_struct *mm;
 
-	if (ox_find_mm(p, &found)) {
+	if (f && ox_find_mm((void *)task, &found)) {
 		mm = found.mm;
 		f->total_vm_pages = ox_read(mm, total_vm);
 	}
@@ -185,21 +190,25 @@ static __always_inline s64 ox_policy_badness(struct oomx_facts *f)
 	return f->flags & OOMX_FACT_NEVER ? OOMX_NEVER : oomx_policy_rank(f);
 }
 
-/* Those that a lean policy is not told (policy.h). */
-static __noinline int ox_facts_rest(struct oomx_facts *f, struct task_struct *p)
+/* Those that a lean policy is not told (policy.h). task: its address */
+__noinline int ox_facts_rest(struct oomx_facts *f, u64 task)
 {
+	struct task_struct *p = (void *)task;
+
+	if (!f)
+		return 0;
 	ox_facts_identity(f, p);
 	ox_facts_memcg(f, p);
 	return 0;
 }
 
-/* What the policy was not told, for those that are reported. */
-static __always_inline void ox_facts_complete(struct oomx_facts *f, struct task_struct *p)
+/* What the policy was not told, for those that are reported. task: its address */
+static __always_inline void ox_facts_complete(struct oomx_facts *f, u64 task)
 {
 	if (OX_POLICY_NO_VM)
-		ox_facts_vm(f, p);
+		ox_facts_vm(f, task);
 	if (OX_POLICY_LEAN)
-		ox_facts_rest(f, p);
+		ox_facts_rest(f, task);
 }
 
 #endif

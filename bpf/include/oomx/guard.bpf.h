@@ -20,10 +20,13 @@ struct ox_guard {
 	struct cgroup_subsys_state *css; /* of the memcg that is full; NULL: not known */
 	struct cgroup_subsys_state *own; /* of the memcg of who holds the lock */
 	u64 own_mm;
+	u64 now;
+	u64 max_ns;
 	u64 slots; /* of ox_inflight: whom to wait for */
 	struct cgroup_subsys_state *held; /* of the memcg on whose budget that goes */
 	u64 end_ns;
 	bool done;
+	bool hides; /* OOMX_CFG_HIDES */
 	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
 };
 
@@ -41,53 +44,49 @@ static __always_inline bool ox_guard_about(struct ox_inflight *v)
 	return v->domain && ox_css_under((u64)ox_guard.own, (u64)v->domain);
 }
 
-/* A bit for each victim whose memory belongs to this memcg, and that the kernel may not see. */
-static __noinline int ox_guard_find(void)
+static int ox_guard_find_step(u32 i, void *ctx)
 {
-	struct oomx_config *cfg = ox_config();
-	u64 now = bpf_ktime_get_ns();
-	u32 i;
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
-	ox_guard.slots = 0;
-	if (!cfg)
+	if (!v->mm || ox_once(v->gone) || ox_guard.now - v->kill_ns > ox_guard.max_ns)
 		return 0;
-	for (i = 0; i < OX_INFLIGHT; i++) {
-		struct ox_inflight *v = &ox_inflight[i];
-
-		if (!v->mm || ox_once(v->gone) || now - v->kill_ns > cfg->inflight_ns)
-			continue;
-		if (!(cfg->flags & OOMX_CFG_HIDES) && !v->may_hide)
-			continue;
-		if (!ox_guard_about(v))
-			continue;
-		ox_guard.slots |= 1ULL << i;
-		if (v->mm == ox_guard.own_mm) { /* would wait for itself */
-			ox_guard.slots = 0;
-			break;
-		}
-		ox_guard.held = ox_guard.css ?: v->domain;
+	if (!ox_guard.hides && !v->may_hide)
+		return 0;
+	if (!ox_guard_about(v))
+		return 0;
+	ox_guard.slots |= 1ULL << (i & (OX_INFLIGHT - 1));
+	if (v->mm == ox_guard.own_mm) { /* would wait for itself */
+		ox_guard.slots = 0;
+		return 1;
 	}
+	ox_guard.held = ox_guard.css ?: v->domain;
 	return 0;
 }
 
-/* The memory of all of them is gone, or given up on by the reaper. */
-static __noinline bool ox_guard_over(void)
+/* A bit for each victim whose memory belongs to this memcg, and that the kernel may not see. */
+static __always_inline void ox_guard_find(struct oomx_config *cfg)
 {
-	u32 i;
-
-	for (i = 0; i < OX_INFLIGHT; i++) {
-		struct ox_inflight *v = &ox_inflight[i];
-
-		if ((ox_guard.slots >> i & 1) && !ox_once(v->gone) &&
-		    !(ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP)))
-			return false;
-	}
-	return true;
+	ox_guard.slots = 0;
+	ox_guard.now = bpf_ktime_get_ns();
+	ox_guard.max_ns = cfg->inflight_ns;
+	ox_guard.hides = cfg->flags & OOMX_CFG_HIDES;
+	bpf_loop(OX_INFLIGHT, ox_guard_find_step, NULL, 0);
 }
 
+static int ox_guard_over_step(u32 i, void *ctx)
+{
+	u32 slot = i & (OX_INFLIGHT - 1);
+	struct ox_inflight *v = &ox_inflight[slot];
+
+	ox_guard.done = !(ox_guard.slots >> slot & 1) || ox_once(v->gone) ||
+			ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP);
+	return !ox_guard.done;
+}
+
+/* done: the memory of all of them is gone, or given up on by the reaper. */
 static int ox_guard_step(u32 i, void *ctx)
 {
-	ox_guard.done = ox_guard_over();
+	bpf_loop(OX_INFLIGHT, ox_guard_over_step, NULL, 0);
 	return ox_guard.done || bpf_ktime_get_ns() > ox_guard.end_ns;
 }
 
@@ -127,7 +126,7 @@ static __always_inline void ox_guard_locked(void)
 	ox_guard.css = f ? f->css : NULL;
 	ox_guard.own = ox_task_memcg(cur);
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
-	ox_guard_find();
+	ox_guard_find(cfg);
 	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.held))
 		ox_guard_hold();
 }

@@ -18,25 +18,40 @@ struct ox_hold {
 };
 
 struct ox_hold ox_holds[OX_HOLDS];
+struct ox_hold_scan {
+	struct cgroup_subsys_state *css;
+	bool found;
+};
+
 u32 ox_hold_at; /* in a map, where the verifier does not tell its values apart */
 u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
 
-static __noinline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
+static int ox_hold_step(u32 i, struct ox_hold_scan *scan)
 {
-	struct ox_hold *h;
-	u32 i;
+	struct ox_hold *h = &ox_holds[i & (OX_HOLDS - 1)];
 
-	ox_once(ox_hold_at) = 0;
-	for (i = 0; i < OX_HOLDS; i++) {
-		h = &ox_holds[i];
-		if (h->window_ns && h->css == css)
-			return h;
-		if (h->window_ns < ox_holds[ox_once(ox_hold_at) & (OX_HOLDS - 1)].window_ns)
-			ox_once(ox_hold_at) = i;
+	if (h->window_ns && h->css == scan->css) {
+		ox_hold_at = i;
+		scan->found = true;
+		return 1;
 	}
-	h = &ox_holds[ox_once(ox_hold_at) & (OX_HOLDS - 1)];
-	h->css = css;
-	h->window_ns = 0;
+	if (h->window_ns < ox_holds[ox_hold_at & (OX_HOLDS - 1)].window_ns)
+		ox_hold_at = i;
+	return 0;
+}
+
+static __always_inline struct ox_hold *ox_hold_of(struct cgroup_subsys_state *css)
+{
+	struct ox_hold_scan scan = { .css = css };
+	struct ox_hold *h;
+
+	ox_hold_at = 0;
+	bpf_loop(OX_HOLDS, ox_hold_step, &scan, 0);
+	h = &ox_holds[ox_hold_at & (OX_HOLDS - 1)];
+	if (!scan.found) {
+		h->css = css;
+		h->window_ns = 0;
+	}
 	return h;
 }
 
@@ -47,7 +62,7 @@ static __noinline u64 ox_hold_left(struct cgroup_subsys_state *css)
 	struct ox_hold *h = ox_hold_of(css);
 	u64 now = bpf_ktime_get_ns();
 
-	if (!cfg || !h)
+	if (!cfg)
 		return 0;
 	if (!h->window_ns || now - h->window_ns > cfg->hold_window_ns) {
 		h->window_ns = now;
@@ -58,10 +73,7 @@ static __noinline u64 ox_hold_left(struct cgroup_subsys_state *css)
 
 static __noinline int ox_hold_spend(struct cgroup_subsys_state *css, u64 ns)
 {
-	struct ox_hold *h = ox_hold_of(css);
-
-	if (h)
-		h->spent_ns += ns;
+	ox_hold_of(css)->spent_ns += ns;
 	return 0;
 }
 

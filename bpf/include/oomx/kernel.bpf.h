@@ -32,4 +32,13 @@ extern s64 oomx_policy_rank(const struct oomx_facts *f);
 /* A field that another CPU or another program writes meanwhile. */
 #define ox_once(x) (*(volatile typeof(x) *)&(x))
 
+/* As a number: to a global function the verifier lets no pointer of the kernel's pass. */
+static __always_inline u64 ox_addr(const void *p)
+{
+	u64 addr = 0;
+
+	bpf_probe_read_kernel(&addr, sizeof(addr), &p);
+	return addr;
+}
+
 #endif

@@ -58,7 +58,7 @@ static int ox_percpu_add(u32 cpu, struct ox_percpu_sum *s)
 }
 
 /* v holds the shared parts: adds those of the CPUs. Offline CPUs hold nothing: all are added. */
-static __noinline int ox_rss_sum(struct mm_struct *mm, s64 v[4], u32 n_cpus)
+static __always_inline void ox_rss_sum(struct mm_struct *mm, s64 v[4], u32 n_cpus)
 {
 	struct mm_struct *m = ox_cast(mm);
 	struct ox_percpu_sum s = { .v = { v[0], v[1], v[2], v[3] } };
@@ -69,14 +69,13 @@ static __noinline int ox_rss_sum(struct mm_struct *mm, s64 v[4], u32 n_cpus)
 	s.base[2] = (char *)ox_get(m, rss_stat[2].counters);
 	s.base[3] = (char *)ox_get(m, rss_stat[3].counters);
 	if (!s.base[0])
-		return 0;
+		return;
 	/* 6.6 and later allocate them as one array; read it in one go where it is so */
 	s.together = s.base[1] == s.base[0] + 4 && s.base[2] == s.base[0] + 8 &&
 		     s.base[3] == s.base[0] + 12;
 	bpf_loop(n_cpus < OOMX_CPUS_MAX ? n_cpus : OOMX_CPUS_MAX, ox_percpu_add, &s, 0);
 	for (i = 0; i < 4; i++)
 		v[i] = s.v[i];
-	return 0;
 }
 
 /*
@@ -96,18 +95,32 @@ static __noinline int ox_rss_read_percpu(struct mm_struct *mm, s64 v[4], u32 mod
 	return 0;
 }
 
-/* Pages by OX_MM_*; never negative, like get_mm_counter() (include/linux/mm.h). */
-static __always_inline void ox_rss_read(struct mm_struct *mm, s64 v[4], u32 mode, u32 n_cpus)
+/* What is asked, and pages by OX_MM_* */
+struct ox_rss {
+	struct mm_struct *mm;
+	s64 v[4];
+};
+
+/*
+ * Never negative, like get_mm_counter() (include/linux/mm.h). Global: the verifier then goes over
+ * it once for each program, not once for each way to come to it.
+ */
+__noinline int ox_rss_read(struct ox_rss *rss, u32 mode, u32 n_cpus)
 {
+	struct mm_struct *mm;
 	int i;
 
+	if (!rss)
+		return 0;
+	mm = rss->mm;
 	if (ox_rss_is_atomic())
-		ox_rss_read_atomic(mm, v);
+		ox_rss_read_atomic(mm, rss->v);
 	else
-		ox_rss_read_percpu(mm, v, mode, n_cpus);
+		ox_rss_read_percpu(mm, rss->v, mode, n_cpus);
 	for (i = 0; i < 4; i++)
-		if (v[i] < 0)
-			v[i] = 0;
+		if (rss->v[i] < 0)
+			rss->v[i] = 0;
+	return 0;
 }
 
 /* mm_pgtables_bytes() / PAGE_SIZE (include/linux/mm.h, 6.1 to 7.3) */
@@ -119,10 +132,10 @@ static __always_inline u64 ox_pgtable_pages(struct mm_struct *mm)
 /* What a kill would free: oom_badness() before oom_score_adj (mm/oom_kill.c, 6.1 to 7.3) */
 static __always_inline s64 ox_mm_pages(struct mm_struct *mm, u32 mode, u32 n_cpus)
 {
-	s64 v[4] = {};
+	struct ox_rss rss = { .mm = mm };
 
-	ox_rss_read(mm, v, mode, n_cpus);
-	return v[0] + v[1] + v[2] + v[3] + ox_pgtable_pages(mm);
+	ox_rss_read(&rss, mode, n_cpus);
+	return rss.v[0] + rss.v[1] + rss.v[2] + rss.v[3] + ox_pgtable_pages(mm);
 }
 
 #endif

@@ -35,29 +35,38 @@ struct {
 	__type(value, struct ox_seat);
 } oomx_early_seats SEC(".maps");
 
+struct ox_inflight_scan {
+	struct cgroup_subsys_state *css;
+	u64 now;
+	u64 max_ns;
+	bool found;
+};
+
+static int ox_inflight_step(u32 i, struct ox_inflight_scan *scan)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+
+	if (!v->mm || v->gone || scan->now - v->kill_ns > scan->max_ns)
+		return 0;
+	scan->found = !scan->css || ox_css_under((u64)v->memcg, (u64)scan->css);
+	return scan->found;
+}
+
 /*
  * A victim is on its way out of this domain: no early choice until it is gone, or overdue. Under
  * oom_lock the ranking itself tells, exactly as the kernel will see it.
  */
 __noinline int ox_inflight_in(struct ox_seat *s)
 {
-	struct cgroup_subsys_state *css;
 	struct oomx_config *cfg = ox_config();
-	u64 now = bpf_ktime_get_ns();
-	u32 i;
+	struct ox_inflight_scan scan = { .now = bpf_ktime_get_ns() };
 
 	if (!cfg || !s)
 		return false;
-	css = s->dom.css;
-	for (i = 0; i < OX_INFLIGHT; i++) {
-		struct ox_inflight *v = &ox_inflight[i];
-
-		if (!v->mm || v->gone || now - v->kill_ns > cfg->inflight_ns)
-			continue;
-		if (!css || ox_css_under((u64)v->memcg, (u64)css))
-			return true;
-	}
-	return false;
+	scan.css = s->dom.css;
+	scan.max_ns = cfg->inflight_ns;
+	bpf_loop(OX_INFLIGHT, ox_inflight_step, &scan, 0);
+	return scan.found;
 }
 
 /* Another one whose raised value would still compete in this domain: its slot plus 1. 0: none. */

@@ -74,7 +74,7 @@ struct ox_seat {
 	struct oomx_candidate top[OOMX_TOP_K];
 	struct task_struct *top_task[OOMX_TOP_K];
 	struct ox_nodes nodes;
-	char path[OOMX_PATH_LEN + OX_NAME_MAX];
+	struct ox_path path;
 };
 
 /*
@@ -107,12 +107,34 @@ static __always_inline void ox_top_set(struct oomx_candidate *c, struct ox_pick 
 	c->facts = *facts;
 }
 
-/* Keeps the OOMX_TOP_K best, unordered: the reader sorts. */
-static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct oomx_facts *facts)
-{
-	struct oomx_candidate *c;
-	u32 i, at;
+/* What bpf_loop() hands to its callback has to lie on the stack, and the seat does not. */
+struct ox_walk {
+	struct ox_seat *seat;
+};
 
+/* The worst so far, or this one. */
+static int ox_worst_step(u32 i, struct ox_walk *w)
+{
+	struct ox_seat *s = w->seat;
+	struct oomx_candidate *c;
+
+	if (!s || i >= s->n_top)
+		return 1;
+	c = &s->top[s->worst & (OOMX_TOP_K - 1)];
+	if (ox_before_top(c->facts.flags, c->badness, c->start_ns, &s->top[i & (OOMX_TOP_K - 1)]))
+		s->worst = i;
+	return 0;
+}
+
+/* Keeps the OOMX_TOP_K best, unordered: the reader sorts. Global, see ox_visit(). */
+__noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct oomx_facts *facts)
+{
+	struct ox_walk w = { .seat = s };
+	struct oomx_candidate *c;
+	u32 at;
+
+	if (!s || !p || !facts)
+		return 0;
 	if (s->n_top < OOMX_TOP_K) {
 		at = s->n_top++;
 	} else {
@@ -123,14 +145,8 @@ static __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct
 	}
 	s->top_task[at & (OOMX_TOP_K - 1)] = p->task;
 	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], p, facts);
-	at = 0;
-	for (i = 1; i < OOMX_TOP_K; i++) {
-		c = &s->top[at & (OOMX_TOP_K - 1)];
-		if (i < s->n_top &&
-		    ox_before_top(c->facts.flags, c->badness, c->start_ns, &s->top[i]))
-			at = i;
-	}
-	s->worst = at;
+	s->worst = 0;
+	bpf_loop(OOMX_TOP_K, ox_worst_step, &w, 0);
 	return 0;
 }
 
@@ -161,7 +177,7 @@ static __always_inline void ox_top_complete(struct ox_seat *s)
 		struct task_struct *t = s->top_task[i];
 
 		if ((u32)ox_read(t, tgid) == c->pid && ox_read(t, start_boottime) == c->start_ns)
-			ox_facts_complete(&c->facts, t);
+			ox_facts_complete(&c->facts, (u64)t);
 	}
 }
 
@@ -316,7 +332,7 @@ static __always_inline void ox_consider(struct ox_seat *s, struct task_struct *t
 		return;
 	ox_facts_prio(&s->facts, t, &s->memo, s->cfg_flags);
 	if (!OX_POLICY_LEAN)
-		ox_facts_rest(&s->facts, t);
+		ox_facts_rest(&s->facts, (u64)t);
 	points = l.origin ? OX_LONG_MAX : oomx_badness(&s->facts);
 	badness = ox_policy_badness(&s->facts);
 	s->n_offered++;
@@ -408,11 +424,6 @@ static __always_inline int ox_visit_ends(struct ox_seat *s)
 	barrier_var(end);
 	return end != 0;
 }
-
-/* What bpf_loop() hands to its callback has to lie on the stack, and the seat does not. */
-struct ox_walk {
-	struct ox_seat *seat;
-};
 
 static int ox_walk_step(u32 i, struct ox_walk *w)
 {

@@ -112,28 +112,44 @@ __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 	return true;
 }
 
+struct ox_demotions {
+	struct ox_seat *seat;
+	bool again;
+	bool failed;
+};
+
+static int ox_demotion_step(u32 i, struct ox_demotions *d)
+{
+	struct oomx_request q = { .set_adj = OOMX_ADJ_LOWERED };
+	struct ox_seat *s = d->seat;
+	struct ox_rival *r;
+
+	if (!s || i >= s->n_rivals)
+		return 1;
+	r = &s->rivals[i & (OX_RIVALS - 1)];
+	if (!d->again && ox_adj_now(r->task) != r->adj)
+		return 0;
+	q.pid = r->pid;
+	q.old_adj = r->adj;
+	q.start_ns = r->start_ns;
+	q.mm = (u64)r->mm;
+	if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED)) {
+		d->failed = true;
+		return 1;
+	}
+	ox_count(demoted);
+	return 0;
+}
+
 /* Asks for all of the seat's rivals to be lowered that are not yet; again: the others as well. */
 __noinline int ox_request_demotions(struct ox_seat *s, bool again)
 {
-	struct oomx_request q = { .set_adj = OOMX_ADJ_LOWERED };
-	struct ox_rival *r;
-	u32 i;
+	struct ox_demotions d = { .seat = s, .again = again };
 
 	if (!s)
 		return false;
-	for (i = 0; i < OX_RIVALS && i < s->n_rivals; i++) {
-		r = &s->rivals[i];
-		if (!again && ox_adj_now(r->task) != r->adj)
-			continue;
-		q.pid = r->pid;
-		q.old_adj = r->adj;
-		q.start_ns = r->start_ns;
-		q.mm = (u64)r->mm;
-		if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED))
-			return false;
-		ox_count(demoted);
-	}
-	return true;
+	bpf_loop(OX_RIVALS, ox_demotion_step, &d, 0);
+	return !d.failed;
 }
 
 /* Any of the seat's rivals would have to be lowered by the demoter. */

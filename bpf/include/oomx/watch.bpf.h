@@ -172,7 +172,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 	s32 adj = ox_adj_of_sharer(pid, start_ns, (u64)mm, BPF_CORE_READ(t, signal, oom_score_adj));
 
 	if (ox_now.ranked && s->best.task && s->best.pid == pid) {
-		ox_facts_complete(&s->best_facts, t);
+		ox_facts_complete(&s->best_facts, ox_addr(t));
 		r->facts = s->best_facts;
 		r->badness = s->best.badness;
 		r->points = s->best.points;
@@ -180,7 +180,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 	}
 	ox_memo_reset(&s->memo);
 	ox_facts_fill(&s->facts, t, mm, &s->dom, &s->memo);
-	ox_facts_rest(&s->facts, t);
+	ox_facts_rest(&s->facts, ox_addr(t));
 	s->facts.oom_score_adj = adj;
 	r->facts = s->facts;
 	r->points = oomx_badness(&s->facts);
