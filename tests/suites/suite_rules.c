@@ -29,14 +29,50 @@
 
 struct cast rules_cast;
 static const char *hook;
-
+static char running[32]; /* the policy of the oomx that runs, where the next case may have it */
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NONE RULED_NONE
 
+static bool newer_than(void *arg)
+{
+	return daemon_status("rules_generation") > *(int64_t *)arg;
+}
+
+/*
+ * What the case has written is in force. Twice: a reading that had begun before that was written
+ * may end after the first is asked for.
+ */
+static void read_anew(void)
+{
+	int64_t before;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		before = daemon_status("rules_generation");
+		if (kill(daemon_pid(), SIGHUP))
+			suite_fail("SIGHUP: %m");
+		if (!suite_wait(newer_than, &before, SUITE_STEP_MS))
+			suite_fail("expected the rules to be read anew");
+	}
+	daemon_clear();
+}
+
+static void stop(void)
+{
+	daemon_stop();
+	running[0] = '\0';
+}
+
 void rules_start(const char *policy)
 {
+	if (daemon_running() && !strcmp(running, policy)) {
+		read_anew();
+		return;
+	}
+	stop();
 	daemon_start(ARGS("--enforce", "--hook", hook, "--policy", policy, "--rules", DIR));
+	snprintf(running, sizeof(running), "%s", policy);
 }
 
 void rules_replace(const char *file)
@@ -445,7 +481,6 @@ static void play_kill(void)
 	daemon_stop();
 	if (oom_group(TOP "/two") != 1)
 		suite_fail("expected memory.oom.group put back at the end");
-	rules_start("priority"); /* for play() to end */
 	rules_remove_all(cgroups);
 }
 
@@ -477,24 +512,24 @@ static void play_classes(void)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct rules_case cases[] = {
-	{ "cgroups", play_cgroups, true },
-	{ "by-hand", play_by_hand, true },
-	{ "reload", play_reload, true },
-	{ "burst", play_burst, true },
-	{ "new", play_new, false },
-	{ "never", play_never, false },
-	{ "never-all", play_never_all, true },
-	{ "protect", play_protect, false },
-	{ "weight", play_weight, false },
-	{ "classes", play_classes, false },
-	{ "processes", play_processes, true },
-	{ "kill", play_kill, true },
-	{ "shipped", rules_play_shipped, false },
-	{ "most", rules_play_most, true },
-	{ "shield", rules_play_shield, false },
-	{ "shield-crash", rules_play_shield_crash, true },
-	{ "shield-replace", rules_play_shield_replace, true },
-	{ "preference", rules_play_preference, false },
+	{ .name = "cgroups", .play = play_cgroups, .once = true, .alone = true },
+	{ .name = "by-hand", .play = play_by_hand, .once = true },
+	{ .name = "reload", .play = play_reload, .once = true },
+	{ .name = "burst", .play = play_burst, .once = true },
+	{ .name = "new", .play = play_new },
+	{ .name = "never-all", .play = play_never_all, .once = true },
+	{ .name = "protect", .play = play_protect },
+	{ .name = "weight", .play = play_weight },
+	{ .name = "classes", .play = play_classes },
+	{ .name = "processes", .play = play_processes, .once = true },
+	{ .name = "shield", .play = rules_play_shield },
+	{ .name = "preference", .play = rules_play_preference },
+	{ .name = "never", .play = play_never },
+	{ .name = "shipped", .play = rules_play_shipped, .alone = true },
+	{ .name = "most", .play = rules_play_most, .once = true, .alone = true },
+	{ .name = "kill", .play = play_kill, .once = true, .alone = true },
+	{ .name = "shield-crash", .play = rules_play_shield_crash, .once = true, .alone = true },
+	{ .name = "shield-replace", .play = rules_play_shield_replace, .once = true, .alone = true },
 };
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -505,6 +540,8 @@ static void play(size_t i, unsigned int runs)
 
 	for (run = 1; run <= (cases[i].once ? 1 : runs); run++) {
 		suite_run_begin(cases[i].name, run);
+		if (cases[i].alone)
+			stop();
 		mkdir(DIR, 0755);
 		mkdir(DIR "/oomx.d", 0755);
 		unlink(FILE_2);
@@ -512,7 +549,8 @@ static void play(size_t i, unsigned int runs)
 		cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
 		cast_open(&rules_cast);
 		cases[i].play();
-		daemon_stop();
+		if (cases[i].alone || suite_run_failed())
+			stop();
 		rmdir(CGROUP_ROOT TOP "/cheap");
 		cgroup_remove(TOP);
 		suite_run_end();
@@ -534,6 +572,9 @@ int main(int argc, char **argv)
 			played++;
 		}
 	}
+	suite_run_begin("the end", 1);
+	stop();
+	suite_run_end();
 	if (!played)
 		suite_fatal("no case %s", o.only);
 	return suite_end();

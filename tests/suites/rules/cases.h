@@ -14,12 +14,14 @@
 struct rules_case {
 	const char *name;
 	void (*play)(void);
-	bool once; /* no chance is involved */
+	bool once;  /* no chance is involved */
+	bool alone; /* with an oomx of its own: it is about how one starts or ends */
 };
 
 extern struct cast rules_cast; /* empty at the beginning of a case */
 
-void rules_start(const char *policy); /* oomx, with RULES_FILE; stopped after the case */
+/* oomx, with RULES_FILE as it is now. One that is left from the case before will do. */
+void rules_start(const char *policy);
 
 /* Another one, with these rules, or none (NULL), takes over from it. */
 void rules_replace(const char *file);

@@ -224,24 +224,21 @@ void rules_play_shield_replace(void)
 	adjtrace_expect_never("while replacing", worker_pid(s), -1000);
 	adjtrace_expect_never("while replacing", child, -1000);
 	expect_adj("of oomx itself", daemon_pid(), -1000);
-	daemon_stop();
-	expect_all("after the last one's end", s, child, -1000);
 	command_use_other(false);
 
-	rules_start("priority");
-	expect_all("by a new one", s, child, -5);
 	rules_replace(OTHERS_RULES);
 	expect_all("after replacing by one whose rules do not say so", s, child, -1000);
 	rules_replace(RULES_FILE);
 	expect_all("after replacing by one whose rules do", s, child, -5);
 	rules_replace(NULL);
 	expect_all("after replacing by one without rules", s, child, -1000);
+	command_use_other(true);
 	rules_replace(RULES_FILE);
 	late = fork_one(s2, RULES_TOP "/s2");
 	expect_all("of a child, at last", s2, late, -5);
 	daemon_stop();
 	expect_all("at the end", s, child, -1000);
 	expect_all("at the end", s2, late, -1000);
-	rules_start("priority"); /* for the end of the case */
+	command_use_other(false);
 	rules_remove_all(cgroups);
 }
