@@ -409,10 +409,14 @@ static void print_rank(const struct explain *e)
 	       ox_utf8_clean(r->who.comm, OOMX_COMM_LEN, /* printable= */ true, comm, sizeof(comm)),
 	       r->who.pid, e->rank, e->scores.n, e->policy.name, badness, (int64_t)r->points);
 	printf("  pages: anon %llu, file %llu, shmem %llu, swap %llu, page tables %llu; "
-	       "oom_score_adj %d\n", (unsigned long long)r->facts.anon_pages,
+	       "oom_score_adj %d", (unsigned long long)r->facts.anon_pages,
 	       (unsigned long long)r->facts.file_pages, (unsigned long long)r->facts.shmem_pages,
 	       (unsigned long long)r->facts.swap_pages,
 	       (unsigned long long)r->facts.pgtable_pages, r->facts.oom_score_adj);
+	if (r->facts.memcg_protection)
+		printf("; memory.min and memory.low protect %u thousandths of its cgroup's memory",
+		       r->facts.memcg_protection);
+	printf("\n");
 }
 
 static int print_text(const struct explain *e)

@@ -126,6 +126,7 @@ json_t *ox_facts_json(const struct oomx_facts *f)
 	put_u64(&o, "class", f->class);
 	put_rule(&o, f->rule);
 	put_s64(&o, "weight", f->weight);
+	put_u64(&o, "memcg_protection", f->memcg_protection);
 	put_bool(&o, "never", f->flags & OOMX_FACT_NEVER);
 	put_bool(&o, "protect", f->flags & OOMX_FACT_PROTECT);
 	put_u64(&o, "age_ns", f->age_ns);

@@ -171,6 +171,8 @@ struct css_set {
 
 struct page_counter {
 	atomic_long_t usage;
+	unsigned long emin;
+	unsigned long elow;
 	unsigned long min;
 	unsigned long low;
 	unsigned long max;

@@ -87,7 +87,7 @@ int ox_score(struct bpf_iter__task *ctx)
 	s->rec.badness = OOMX_NEVER;
 	s->rec.points = OX_LONG_MIN;
 	__builtin_memset(&s->rec.facts, 0, sizeof(s->rec.facts));
-	ox_memo_reset(&s->memo);
+	ox_memo_reset(&s->memo, s->dom.css);
 	if (f.mm) {
 		ox_facts_fill(&s->rec.facts, t, f.mm, &s->dom, &s->memo);
 		ox_facts_rest(&s->rec.facts, ox_addr(t));

@@ -63,7 +63,7 @@ static __noinline int parity_measure(struct parity_seat *s, struct task_struct *
 	ox_domain_init_global(&s->dom, NULL, NULL, NULL);
 	r->domain_pages = s->dom.pages;
 	s->dom.pages = totalpages;
-	ox_memo_reset(&s->memo);
+	ox_memo_reset(&s->memo, s->dom.css);
 
 	if (!ox_killable(p, &f, &adj)) {
 		r->has_mm = ox_find_mm(p, &f);

@@ -26,7 +26,9 @@ static __s64 lexical(__s64 major, __s64 minor)
 
 static __s64 priority(const struct oomx_facts *f)
 {
-	__s64 weighted = (__s64)((__u64)badness(f) +
+	__u64 pages = f->anon_pages + f->file_pages + f->shmem_pages + f->swap_pages +
+		      f->pgtable_pages;
+	__s64 weighted = (__s64)((__u64)badness(f) - pages / 1000 * f->memcg_protection +
 				 (__u64)(__s64)f->weight * (f->domain_pages / 1000));
 
 	return lexical(f->class * 2001ll - f->priority, weighted);
@@ -79,8 +81,12 @@ static const struct row priority_rows[] = {
 	{ "below the default", { .priority = -1, .oom_score_adj = -999, .domain_pages = P39 },
 	  WANT(1, -549206057187ll) },
 	{ "preferred", { .weight = 100, .domain_pages = GIB, .anon_pages = 1 }, WANT(0, 26201) },
+	{ "default, half of it protected",
+	  { .anon_pages = 5000, .memcg_protection = 500 }, WANT(0, 2500) },
 	{ "default, larger", { .anon_pages = 2 }, WANT(0, 2) },
 	{ "default, smaller", { .anon_pages = 1 }, WANT(0, 1) },
+	{ "default, all of it protected",
+	  { .anon_pages = 100000, .memcg_protection = 1000 }, WANT(0, 0) },
 	{ "default, shielded", { .oom_score_adj = -1, .domain_pages = GIB }, WANT(0, -262) },
 	{ "avoided", { .weight = -100, .domain_pages = GIB, .anon_pages = 1 }, WANT(0, -26199) },
 	{ "important, with 2^62 pages",

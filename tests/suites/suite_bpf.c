@@ -88,6 +88,7 @@ static void check_extremes(struct bpf_object *obj, struct run_policy *cases,
 				      prio[suite_random(0, N(prio) - 1)];
 		f->class = i % 2 ? (__u32)suite_random(0, OOMX_CLASS_MAX) : 0;
 		f->weight = i % 4 ? 0 : (__s32)suite_random(-OOMX_WEIGHT_MAX, OOMX_WEIGHT_MAX);
+		f->memcg_protection = i % 6 ? 0 : (__u32)suite_random(0, 1000);
 		f->age_ns = extreme();
 		f->flags = (__u32)i;
 	}

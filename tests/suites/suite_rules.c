@@ -524,6 +524,7 @@ static const struct rules_case cases[] = {
 	{ .name = "processes", .play = play_processes, .once = true },
 	{ .name = "shield", .play = rules_play_shield },
 	{ .name = "preference", .play = rules_play_preference },
+	{ .name = "reclaim", .play = rules_play_reclaim },
 	{ .name = "never", .play = play_never },
 	{ .name = "shipped", .play = rules_play_shipped, .alone = true },
 	{ .name = "most", .play = rules_play_most, .once = true, .alone = true },

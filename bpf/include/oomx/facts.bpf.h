@@ -20,26 +20,54 @@ extern const struct oomx_policy_note oomx_policy_note;
 struct ox_memo_entry {
 	struct css_set *cset;
 	u32 walk; /* that filled it; 0: none */
+	u32 protection;
 	bool set;
 	struct oomx_prio prio;
 };
 
 struct ox_prio_memo {
 	struct css_set *asked;
+	struct cgroup_subsys_state *domain; /* of the memcg that is full; NULL: global */
 	u32 walk;
 	struct ox_memo_entry entries[2 * OX_MEMO_SETS];
 };
 
-/* Forgets all. */
-static __always_inline void ox_memo_reset(struct ox_prio_memo *memo)
+/* Forgets all. domain: its css, NULL for a global OOM. */
+static __always_inline void ox_memo_reset(struct ox_prio_memo *memo,
+					  struct cgroup_subsys_state *domain)
 {
+	memo->domain = domain;
 	if (!++memo->walk)
 		memo->walk = 1;
 }
 
-/* set: the address of a css_set, see ox_css_under() */
-__noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk)
+/*
+ * Thousandths of a memcg's usage that memory.min and memory.low protect: the effective values, as
+ * the reclaim that has just failed has worked them out for all below its target, the OOM domain
+ * (mem_cgroup_calculate_protection(), mm/memcontrol.c 6.1, mm/page_counter.c 7.3).
+ */
+static __always_inline u32 ox_memcg_protection(struct cgroup_subsys_state *css, u64 domain)
 {
+	struct mem_cgroup *memcg;
+	u64 usage, kept, low;
+
+	if (!css || (u64)css == domain)
+		return 0;
+	memcg = ox_cast(ox_css_memcg(css));
+	usage = ox_get(memcg, memory.usage.counter);
+	kept = ox_get(memcg, memory.emin);
+	low = ox_get(memcg, memory.elow);
+	if (low > kept)
+		kept = low;
+	if (!kept || !usage)
+		return 0;
+	return kept < usage ? kept * 1000 / usage : 1000;
+}
+
+/* set, domain: addresses, of a css_set and a css, see ox_css_under() */
+__noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk, u64 domain)
+{
+	u32 id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	struct css_set *cset = (void *)set;
 	struct cgroup *cgrp = ox_read(cset, dfl_cgrp);
 
@@ -47,6 +75,7 @@ __noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk)
 		return 0;
 	e->cset = cset;
 	e->walk = walk;
+	e->protection = ox_memcg_protection(ox_read(cset, subsys[id]), domain);
 	__builtin_memset(&e->prio, 0, sizeof(e->prio));
 	e->set = cgrp && ox_prio_find(cgrp, &e->prio);
 	return 0;
@@ -91,7 +120,7 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_stru
 			e = other;
 		} else {
 			*other = *e;
-			ox_memo_fill(e, (u64)cset, memo->walk);
+			ox_memo_fill(e, (u64)cset, memo->walk, (u64)memo->domain);
 		}
 	}
 	own = ox_proc_prio(p, e, cfg_flags);
@@ -100,6 +129,7 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_stru
 	f->class = prio->class;
 	f->rule = prio->rule;
 	f->weight = prio->weight;
+	f->memcg_protection = e->protection;
 	if (own || e->set)
 		f->flags |= OOMX_FACT_PRIO_SET;
 	f->flags |= prio->flags * OX_FACT_OF_PRIO & (OOMX_FACT_NEVER | OOMX_FACT_PROTECT);

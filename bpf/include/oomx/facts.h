@@ -68,7 +68,8 @@ struct oomx_facts {
 	__u64 memcg_id; /* cgroup id */
 
 	__s32 weight; /* from rules: thousandths of the domain that it is to count more, or less */
-	__u32 _pad;
+	/* thousandths of its memory cgroup's usage that memory.min and memory.low protect */
+	__u32 memcg_protection;
 };
 
 _Static_assert(sizeof(struct oomx_facts) == 152, "policy ABI: struct oomx_facts");

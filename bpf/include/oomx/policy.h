@@ -27,8 +27,9 @@
 #define OOMX_POLICY_NAME_LEN 32
 
 /*
- * oomx_policy_note.flags: the policy is not told age_ns, cpu_ns, uid, caps and memcg_* (they are
- * zero when it is asked): what it does not look at need not be read, and ranking is faster.
+ * oomx_policy_note.flags: the policy is not told age_ns, cpu_ns, uid, caps and memcg_* but for
+ * memcg_protection (they are zero when it is asked): what it does not look at need not be read,
+ * and ranking is faster.
  */
 #define OOMX_NOTE_LEAN (1u << 0)
 /* With LEAN: the policy is not told total_vm_pages either. */
@@ -61,6 +62,14 @@ static inline __attribute__((always_inline)) __s64 oomx_badness(const struct oom
 	if (f->oom_score_adj)
 		pages += f->oom_score_adj * (__s64)(f->domain_pages / 1000);
 	return pages;
+}
+
+/* Of oomx_pages(), its share of what memory.min and memory.low protect in its memory cgroup. */
+static inline __attribute__((always_inline)) __s64 oomx_protected_pages(const struct oomx_facts *f)
+{
+	if (!f->memcg_protection) /* hardly any cgroup has it, and dividing is slow */
+		return 0;
+	return (__u64)oomx_pages(f) / 1000 * f->memcg_protection;
 }
 
 static inline __attribute__((always_inline)) __s64 oomx_clamp(__s64 v, __s64 lo, __s64 hi)

@@ -391,7 +391,7 @@ static __always_inline void ox_rank_reset(struct ox_seat *s, bool rivals)
 	s->n_top = 0;
 	s->worst = 0;
 	s->inflight = false;
-	ox_memo_reset(&s->memo);
+	ox_memo_reset(&s->memo, s->dom.css);
 }
 
 /*

@@ -178,7 +178,7 @@ static __always_inline void ox_watch_victim_facts(struct ox_seat *s, struct task
 		r->points = s->best.points;
 		return;
 	}
-	ox_memo_reset(&s->memo);
+	ox_memo_reset(&s->memo, s->dom.css);
 	ox_facts_fill(&s->facts, t, mm, &s->dom, &s->memo);
 	ox_facts_rest(&s->facts, ox_addr(t));
 	s->facts.oom_score_adj = adj;

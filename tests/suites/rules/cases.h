@@ -45,5 +45,6 @@ void rules_play_shield(void);
 void rules_play_shield_crash(void);
 void rules_play_shield_replace(void);
 void rules_play_preference(void);
+void rules_play_reclaim(void);
 
 #endif

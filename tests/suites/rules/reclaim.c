@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* memory.min and memory.low: what they protect does not count when sizes are compared. */
+#include "rules/cases.h"
+
+#include <jansson.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "lib/cgroup.h"
+#include "lib/command.h"
+#include "lib/suite.h"
+
+#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define HP_RULE "rules:\n- name: hp\n  match: {cgroup: /r/hp}\n  never: true\n"
+#define LARGE RULES_TOP "/large"
+#define SMALL RULES_TOP "/small"
+#define HP RULES_TOP "/hp"
+
+static void next(void)
+{
+	cast_close(&rules_cast);
+	cast_open(&rules_cast);
+}
+
+/* An OOM of all three; who of the two dies? 32 MiB against 16. */
+static void starve(bool large_dies)
+{
+	struct worker *hp;
+
+	rules_add(LARGE, 32, large_dies);
+	rules_add(SMALL, 16, !large_dies);
+	hp = rules_add(HP, 2, false);
+	rules_starve(hp, 56);
+	rules_expect_told(RULED_NONE);
+}
+
+/* Facts of LARGE's process as `oomx score` tells them: reclaim's last word still stands. */
+static void expect_protection(json_int_t least, json_int_t most)
+{
+	const struct command_result *r = command_run_oomx(ARGS("score", "--cgroup", RULES_TOP,
+							       "--json"));
+	json_t *o = json_loads(r->out, 0, NULL), *row;
+	json_int_t found = -1;
+	size_t i;
+
+	json_array_foreach(o, i, row) {
+		const char *cgroup = json_string_value(json_object_get(row, "cgroup"));
+
+		if (cgroup && !strcmp(cgroup, LARGE))
+			found = json_integer_value(json_object_get(json_object_get(row, "facts"),
+								   "memcg_protection"));
+	}
+	if (found < least || found > most)
+		suite_fail("expected memcg_protection of %lld to %lld, found %lld: %.300s",
+			   (long long)least, (long long)most, (long long)found, r->out);
+	json_decref(o);
+}
+
+void rules_play_reclaim(void)
+{
+	const char *const cgroups[] = { LARGE, SMALL, HP, NULL };
+
+	ruled_write(RULES_FILE, HP_RULE);
+	rules_make_all(cgroups);
+	rules_start("priority");
+	starve(/* large_dies= */ true);
+	next();
+
+	cgroup_set_mib(LARGE, "memory.low", 40);
+	starve(/* large_dies= */ false);
+	expect_protection(1000, 1000);
+	next();
+
+	cgroup_set_mib(LARGE, "memory.low", 8); /* about a quarter: what is left is still more */
+	starve(/* large_dies= */ true);
+	next();
+
+	cgroup_set_mib(LARGE, "memory.min", 28);
+	starve(/* large_dies= */ false);
+	expect_protection(750, 950);
+	next();
+
+	/* of the cgroup that is out of memory itself, they do not count: everybody is in there */
+	cgroup_set_mib(LARGE, "memory.min", 0);
+	cgroup_set_mib(LARGE, "memory.low", 0);
+	cgroup_set_mib(RULES_TOP, "memory.low", 96);
+	starve(/* large_dies= */ true);
+	expect_protection(-1, 0);
+	rules_remove_all(cgroups);
+}
