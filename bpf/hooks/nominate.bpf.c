@@ -153,7 +153,7 @@ SEC("fexit/exit_mmap")
 int BPF_PROG(ox_mm_gone, struct mm_struct *mm)
 {
 	ox_request_forget(mm);
-	ox_watch_freed(mm, /* gone= */ true);
+	ox_watch_freed(mm, /* gone= */ true, /* whole= */ true);
 	return 0;
 }
 
@@ -166,6 +166,6 @@ SEC("fexit/exit_mmap")
 int BPF_PROG(ox_mm_gone_missed, struct mm_struct *mm)
 {
 	ox_request_forget(mm);
-	ox_watch_freed(mm, /* gone= */ true);
+	ox_watch_freed(mm, /* gone= */ true, /* whole= */ true);
 	return 0;
 }

@@ -77,7 +77,7 @@ int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 SEC("fexit/exit_mmap")
 int BPF_PROG(ox_mm_gone, struct mm_struct *mm)
 {
-	ox_watch_freed(mm, /* gone= */ true);
+	ox_watch_freed(mm, /* gone= */ true, /* whole= */ true);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ int BPF_PROG(ox_mm_gone, struct mm_struct *mm)
 SEC("fexit/exit_mmap")
 int BPF_PROG(ox_mm_gone_missed, struct mm_struct *mm)
 {
-	ox_watch_freed(mm, /* gone= */ true);
+	ox_watch_freed(mm, /* gone= */ true, /* whole= */ true);
 	return 0;
 }
 

@@ -30,9 +30,9 @@ int BPF_PROG(ox_kill_leave)
 }
 
 SEC("fexit/__oom_reap_task_mm")
-int BPF_PROG(ox_reaped, struct mm_struct *mm)
+int BPF_PROG(ox_reaped, struct mm_struct *mm, bool whole)
 {
-	ox_watch_freed(mm, /* gone= */ false);
+	ox_watch_freed(mm, /* gone= */ false, whole);
 	return 0;
 }
 

@@ -291,8 +291,11 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 		ox_count(standing_down);
 }
 
-/* The reaper is through with it, or (gone) exit_mmap() has freed it. */
-static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone)
+/*
+ * The reaper or process_mrelease() is through with it, or (gone) exit_mmap() has freed it. whole: so
+ * far that nothing is to be waited for, as the kernel sees it, which then sets MMF_OOM_SKIP.
+ */
+static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone, bool whole)
 {
 	u64 key = (u64)mm, now;
 	struct ox_victim *v = bpf_map_lookup_elem(&oomx_victims, &key);
@@ -302,11 +305,11 @@ static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone)
 	now = bpf_ktime_get_ns();
 	if (!v->room_ns && ox_domain_room(v->css, v->zonelist, v->order))
 		v->room_ns = now - v->kill_ns;
+	if (whole && ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
+		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;
 	if (!gone)
 		return;
 	v->gone_ns = now;
-	if (ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
-		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;
 	if (__sync_fetch_and_or(&v->state, OX_VICTIM_GONE) & OX_VICTIM_KILLED)
 		ox_watch_emit_freed(v, key);
 }
