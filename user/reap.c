@@ -17,8 +17,9 @@
 #include "restore.h"
 
 /*
- * Not much sooner than the kernel's own reaper, which leaves the victim two seconds to give back its
- * robust futexes (OOM_REAPER_DELAY, mm/oom_kill.c, 6.1 to 7.3): who waits for one would wait for ever.
+ * Not much sooner than the kernel's own reaper, which leaves the victim two seconds to give back
+ * its robust futexes (OOM_REAPER_DELAY, mm/oom_kill.c, 6.1 to 7.3): who waits for one would wait
+ * for ever.
  */
 #define OVERDUE_NS 1500000000ULL
 #define TRIES 10

@@ -292,8 +292,8 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 }
 
 /*
- * The reaper or process_mrelease() is through with it, or (gone) exit_mmap() has freed it. whole: so
- * far that nothing is to be waited for, as the kernel sees it, which then sets MMF_OOM_SKIP.
+ * The reaper or process_mrelease() is through with it, or (gone) exit_mmap() has freed it. whole:
+ * so far that nothing is to be waited for, as the kernel sees it, which then sets MMF_OOM_SKIP.
  */
 static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone, bool whole)
 {
