@@ -34,10 +34,10 @@ static void starve(bool large_dies)
 	rules_expect_told(RULED_NONE);
 }
 
-/* Facts of LARGE's process as `oomx score` tells them: reclaim's last word still stands. */
-static void expect_protection(json_int_t least, json_int_t most)
+/* LARGE's process in an OOM of that domain, as `oomx score` tells: reclaim's last word stands. */
+static void expect_protection(const char *domain, json_int_t least, json_int_t most)
 {
-	const struct command_result *r = command_run_oomx(ARGS("score", "--cgroup", RULES_TOP,
+	const struct command_result *r = command_run_oomx(ARGS("score", "--cgroup", domain,
 							       "--json"));
 	json_t *o = json_loads(r->out, 0, NULL), *row;
 	json_int_t found = -1;
@@ -68,7 +68,8 @@ void rules_play_reclaim(void)
 
 	cgroup_set_mib(LARGE, "memory.low", 40);
 	starve(/* large_dies= */ false);
-	expect_protection(1000, 1000);
+	expect_protection(RULES_TOP, 1000, 1000);
+	expect_protection(LARGE, 0, 0); /* one that is out of memory itself: it has all of it */
 	next();
 
 	cgroup_set_mib(LARGE, "memory.low", 8); /* about a quarter: what is left is still more */
@@ -77,14 +78,14 @@ void rules_play_reclaim(void)
 
 	cgroup_set_mib(LARGE, "memory.min", 28);
 	starve(/* large_dies= */ false);
-	expect_protection(750, 950);
+	expect_protection(RULES_TOP, 750, 950);
 	next();
 
-	/* of the cgroup that is out of memory itself, they do not count: everybody is in there */
+	/* of the cgroup that is out of memory, they are for everybody */
 	cgroup_set_mib(LARGE, "memory.min", 0);
 	cgroup_set_mib(LARGE, "memory.low", 0);
 	cgroup_set_mib(RULES_TOP, "memory.low", 96);
 	starve(/* large_dies= */ true);
-	expect_protection(-1, 0);
+	expect_protection(RULES_TOP, -1, 0);
 	rules_remove_all(cgroups);
 }
