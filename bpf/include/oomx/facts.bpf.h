@@ -41,6 +41,25 @@ static __always_inline void ox_memo_reset(struct ox_prio_memo *memo,
 		memo->walk = 1;
 }
 
+/* The larger of memory.emin and memory.elow: one read, where each read is a call. */
+static __always_inline u64 ox_memcg_kept(struct mem_cgroup *memcg)
+{
+	const u32 from = bpf_core_field_offset(memcg->memory.emin);
+	const u32 elow = bpf_core_field_offset(memcg->memory.elow) - from;
+	u64 kept, low;
+	char buf[64];
+
+	if (ox_can_cast() || elow > sizeof(buf) - sizeof(low)) {
+		kept = ox_read(memcg, memory.emin);
+		low = ox_read(memcg, memory.elow);
+	} else {
+		bpf_probe_read_kernel(buf, elow + sizeof(low), (void *)memcg + from);
+		kept = *(u64 *)buf;
+		low = *(u64 *)(buf + elow);
+	}
+	return low > kept ? low : kept;
+}
+
 /*
  * Thousandths of a memcg's usage that memory.min and memory.low protect: the effective values, as
  * the reclaim that has just failed has worked them out for all below its target, the OOM domain
@@ -48,19 +67,15 @@ static __always_inline void ox_memo_reset(struct ox_prio_memo *memo,
  */
 static __always_inline u32 ox_memcg_protection(struct cgroup_subsys_state *css, u64 domain)
 {
-	struct mem_cgroup *memcg;
-	u64 usage, kept, low;
+	struct mem_cgroup *memcg = ox_css_memcg(css);
+	u64 usage, kept;
 
 	if (!css || (u64)css == domain)
 		return 0;
-	memcg = ox_cast(ox_css_memcg(css));
-	usage = ox_get(memcg, memory.usage.counter);
-	kept = ox_get(memcg, memory.emin);
-	low = ox_get(memcg, memory.elow);
-	if (low > kept)
-		kept = low;
-	if (!kept || !usage)
+	kept = ox_memcg_kept(memcg);
+	if (!kept)
 		return 0;
+	usage = ox_read(memcg, memory.usage.counter);
 	return kept < usage ? kept * 1000 / usage : 1000;
 }
 

@@ -53,7 +53,7 @@ struct ox_seat {
 	u32 n_tasks;
 	u32 n_offered;
 	u32 n_top;
-	u32 worst; /* index in top of the one to give way */
+	u32 worst; /* index in top of the one to give way, once it is full */
 	bool torn;     /* the members of the memcg moved meanwhile: everybody was asked instead */
 	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
 	bool done;     /* the walk saw the end of the list */
@@ -145,6 +145,8 @@ __noinline int ox_top_insert(struct ox_seat *s, struct ox_pick *p, struct oomx_f
 	}
 	s->top_task[at & (OOMX_TOP_K - 1)] = p->task;
 	ox_top_set(&s->top[at & (OOMX_TOP_K - 1)], p, facts);
+	if (s->n_top < OOMX_TOP_K)
+		return 0;
 	s->worst = 0;
 	bpf_loop(OOMX_TOP_K, ox_worst_step, &w, 0);
 	return 0;
