@@ -42,14 +42,13 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 	if (!force || ret)
 		return 0;
 	ox_watch_failed(/* css= */ NULL);
-	if (!ox_early_wanted())
-		return 0;
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
-	if (!s)
-		return 0;
-	ox_domain_init_global(&s->dom, BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
-			      &s->nodes);
-	ox_early(s);
+	if (s && ox_early_wanted()) {
+		ox_domain_init_global(&s->dom, BPF_CORE_READ(ac, zonelist),
+				      BPF_CORE_READ(ac, nodemask), &s->nodes);
+		ox_early(s);
+	}
+	ox_guard_global();
 	return 0;
 }
 
@@ -80,7 +79,10 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 SEC("fexit/mutex_lock_killable")
 int BPF_PROG(ox_locked, void *lock, int ret)
 {
-	if (!ret && lock == ox_symbol(oom_lock))
+	if (lock != ox_symbol(oom_lock))
+		return 0;
+	ox_inflight_queue(-1);
+	if (!ret)
 		ox_guard_locked();
 	return 0;
 }

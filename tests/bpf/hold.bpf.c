@@ -67,10 +67,10 @@ static __always_inline int keep(u32 where)
 	if (!ox_once(s.at->armed) || !meant(s.at))
 		return 0;
 	s.at->armed = 0;
-	s.end_ns = bpf_ktime_get_ns() + HOLD_MAX_NS;
+	s.end_ns = bpf_ktime_get_ns() + (s.at->for_ns ?: HOLD_MAX_NS);
 	ox_once(s.at->held) = 1;
 	bpf_loop(STEPS, steps, &s, 0);
-	if (!ox_once(s.at->go))
+	if (!ox_once(s.at->go) && !s.at->for_ns)
 		s.at->gave_up = 1;
 	return 0;
 }
@@ -94,6 +94,13 @@ SEC("fentry/alloc_pid")
 int BPF_PROG(hold_fork)
 {
 	return keep(HOLD_FORK);
+}
+
+/* Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), for whoever still has an mm. */
+SEC("fentry/free_pgtables")
+int BPF_PROG(hold_free)
+{
+	return bpf_get_current_task_btf()->mm ? 0 : keep(HOLD_FREE);
 }
 
 SEC("tp_btf/sched_process_fork")

@@ -8,11 +8,13 @@
 #define HOLD_KILL 0 /* in front of oom_lock, for a kill in its memcg */
 #define HOLD_FORK 1 /* in fork(), the child having its oom_score_adj from its parent already */
 #define HOLD_LOOK 2 /* in the kernel's choice of a victim, before it has looked at anybody */
-#define HOLDS 3
+#define HOLD_FREE 3 /* in exit_mmap(), MMF_OOM_SKIP being set and the pages not given back */
+#define HOLDS 4
 
 /* One way to be held. A thread's comm has to be this one. */
 struct hold_at {
 	char comm[16];
+	__u64 for_ns; /* by the suite: it goes on after so long by itself; 0: not */
 	__u32 armed; /* by the suite: whoever comes next; reset by that */
 	__u32 held;  /* by the program: it is there */
 	__u32 go;    /* by the suite: it may go on */

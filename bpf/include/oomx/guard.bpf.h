@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * guard.bpf.h - no second victim in a memcg while the first is on its way out.
+ * guard.bpf.h - no second victim while the first is on its way out.
  *
  * A memcg's OOM killer waits for an earlier victim only while it sees it among the memcg's tasks.
  * Some kernels lose sight of any that is exiting (OOMX_CFG_HIDES), all of them of some
- * (ox_may_hide()), and kill again while memory is being freed. So whoever has got oom_lock is held
- * until that victim's memory is gone; the kernel looks for room right after it. (Not until the
- * first page of room: of many threads, another may take that before the kernel looks.) All the
- * others sleep on the lock meanwhile, and leave their CPUs to the victim.
+ * (ox_may_hide()) and of whoever's memory is just being freed (ox_skipped()), and kill again.
+ * So whoever has got oom_lock is held until that victim's memory is gone; the kernel looks for room
+ * right after it. (Not until the first page of room: of many threads, another may take that before
+ * the kernel looks.) All the others sleep on the lock meanwhile, and leave their CPUs to the
+ * victim.
+ *
+ * What comes back after an RCU grace period only, as page tables do on some kernels, is not
+ * waited for: whoever is held is in an RCU read-side critical section.
+ *
+ * Where the machine is out of memory, the kernel looks for room when it has oom_lock, and nothing
+ * can be done between the two: whoever has failed to allocate is held before that, and only while
+ * memory is being freed.
  */
 #ifndef OOMX_GUARD_BPF_H
 #define OOMX_GUARD_BPF_H
@@ -21,16 +29,27 @@ struct ox_guard {
 	struct cgroup_subsys_state *own; /* of the memcg of who holds the lock */
 	u64 own_mm;
 	u64 now;
-	u64 max_ns;
 	u64 slots; /* of ox_inflight: whom to wait for */
 	struct cgroup_subsys_state *held; /* of the memcg on whose budget that goes */
 	u64 end_ns;
 	bool done;
-	bool hides; /* OOMX_CFG_HIDES */
 	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
 };
 
 struct ox_guard ox_guard;
+
+/*
+ * With MMF_OOM_SKIP the kernel does not wait for it (any more). The reaper sets that on an mm that
+ * it has done with or given up on; exit_mmap() on one that is its last user's, before it gives back
+ * what it has gathered, up to 10,000 pages, and the page tables (mm/mmap.c, 6.1 to 7.3).
+ */
+static __always_inline bool ox_skipped(struct ox_inflight *v, bool freeing)
+{
+	struct mm_struct *mm = (void *)v->mm;
+
+	return ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP) &&
+	       freeing == !BPF_CORE_READ(mm, mm_users.counter);
+}
 
 /*
  * The victim's memory is part of what is full. Where that is not known, because the recursion
@@ -44,15 +63,23 @@ static __always_inline bool ox_guard_about(struct ox_inflight *v)
 	return v->domain && ox_css_under((u64)ox_guard.own, (u64)v->domain);
 }
 
+/* The kernel does not wait for it, and its memory is still to come. */
+static __always_inline bool ox_guard_needed(struct ox_inflight *v, struct oomx_config *cfg)
+{
+	if (ox_once(v->gone))
+		return false;
+	return cfg->flags & OOMX_CFG_HIDES || v->may_hide || ox_skipped(v, /* freeing= */ true);
+}
+
 static int ox_guard_find_step(u32 i, void *ctx)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+	struct oomx_config *cfg = ox_config();
 
-	if (!v->mm || ox_once(v->gone) || ox_guard.now - v->kill_ns > ox_guard.max_ns)
+	if (!cfg || !v->mm || ox_guard.now - v->kill_ns > cfg->inflight_ns ||
+	    !ox_guard_needed(v, cfg))
 		return 0;
-	if (!ox_guard.hides && !v->may_hide)
-		return 0;
-	if (!ox_guard_about(v))
+	if (ox_once(v->queued) > 0 || !ox_guard_about(v))
 		return 0;
 	ox_guard.slots |= 1ULL << (i & (OX_INFLIGHT - 1));
 	if (v->mm == ox_guard.own_mm) { /* would wait for itself */
@@ -64,12 +91,10 @@ static int ox_guard_find_step(u32 i, void *ctx)
 }
 
 /* A bit for each victim whose memory belongs to this memcg, and that the kernel may not see. */
-static __always_inline void ox_guard_find(struct oomx_config *cfg)
+static __always_inline void ox_guard_find(void)
 {
 	ox_guard.slots = 0;
 	ox_guard.now = bpf_ktime_get_ns();
-	ox_guard.max_ns = cfg->inflight_ns;
-	ox_guard.hides = cfg->flags & OOMX_CFG_HIDES;
 	bpf_loop(OX_INFLIGHT, ox_guard_find_step, NULL, 0);
 }
 
@@ -79,11 +104,14 @@ static int ox_guard_over_step(u32 i, void *ctx)
 	struct ox_inflight *v = &ox_inflight[slot];
 
 	ox_guard.done = !(ox_guard.slots >> slot & 1) || ox_once(v->gone) ||
-			ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP);
+			ox_once(v->queued) > 0 || ox_skipped(v, /* freeing= */ false);
 	return !ox_guard.done;
 }
 
-/* done: the memory of all of them is gone, or given up on by the reaper. */
+/*
+ * done: the memory of all of them is gone, or given up on by the reaper; or they need the lock
+ * themselves (ox_inflight_queue()), and holding on helps nobody.
+ */
 static int ox_guard_step(u32 i, void *ctx)
 {
 	bpf_loop(OX_INFLIGHT, ox_guard_over_step, NULL, 0);
@@ -94,10 +122,12 @@ static __noinline int ox_guard_hold(void)
 {
 	struct oomx_config *cfg = ox_config();
 	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(ox_guard.held);
-	u32 online = 0;
+	u32 online;
 
 	if (!cfg)
 		return 0;
+	/* if somebody has to die after all, there has to be time to nominate him */
+	left = left > cfg->wait_ns ? left - cfg->wait_ns : 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
 	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
 	ox_hold_spend(ox_guard.held, bpf_ktime_get_ns() - t0);
@@ -111,7 +141,7 @@ static __noinline int ox_guard_hold(void)
 	return 0;
 }
 
-/* oom_lock has been taken. */
+/* oom_lock has been taken, for a memcg's OOM. */
 static __always_inline void ox_guard_locked(void)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
@@ -126,9 +156,71 @@ static __always_inline void ox_guard_locked(void)
 	ox_guard.css = f ? f->css : NULL;
 	ox_guard.own = ox_task_memcg(cur);
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
-	ox_guard_find(cfg);
+	ox_guard_find();
 	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.held))
 		ox_guard_hold();
+}
+
+struct ox_freeing {
+	struct oomx_config *cfg;
+	u64 now;
+	u64 crowded_ns; /* since when there may be no CPU left that is not held; 0: there is */
+	u32 online;
+	u32 found; /* as bool, of which the verifier does not know that it is 0 or 1 */
+	u32 late;
+};
+
+u32 ox_held; /* threads that ox_guard_global() holds */
+
+static int ox_freeing_find_step(u32 i, struct ox_freeing *f)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+
+	if (!f->cfg || !v->mm || ox_once(v->gone) || f->now - v->kill_ns > f->cfg->inflight_ns ||
+	    !ox_skipped(v, /* freeing= */ true))
+		return 0;
+	if (!v->hold_end_ns)
+		v->hold_end_ns = f->now + f->cfg->guard_ns;
+	f->late = f->now > v->hold_end_ns ||
+		  (f->crowded_ns && f->now - f->crowded_ns > f->cfg->wait_ns);
+	f->found = !f->late;
+	return !f->late;
+}
+
+static int ox_freeing_step(u32 i, struct ox_freeing *f)
+{
+	f->now = bpf_ktime_get_ns();
+	f->found = false;
+	if (ox_once(ox_held) < f->online)
+		f->crowded_ns = 0;
+	else if (!f->crowded_ns)
+		f->crowded_ns = f->now;
+	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
+	return !f->found;
+}
+
+/*
+ * All zones are given up on, oom_lock is not taken. Many may be held at once, and where the kernel
+ * does not preempt them, on all CPUs, of which the victim needs one: then for a short time.
+ */
+static __noinline int ox_guard_global(void)
+{
+	struct ox_freeing f = { .cfg = ox_config() };
+
+	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
+	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
+	    ox_exiting((void *)bpf_get_current_task()))
+		return 0;
+	ox_freeing_step(0, &f);
+	if (!f.found)
+		return 0;
+	__sync_fetch_and_add(&ox_held, 1);
+	bpf_loop(OX_SPINS_MAX, ox_freeing_step, &f, 0);
+	__sync_fetch_and_add(&ox_held, -1);
+	ox_count(guards);
+	if (f.late)
+		ox_count(guard_timeouts);
+	return 0;
 }
 
 #endif

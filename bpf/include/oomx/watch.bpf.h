@@ -12,6 +12,40 @@
 
 #include <oomx/emit.bpf.h>
 
+struct ox_queue {
+	u64 mm;
+	s32 change;
+};
+
+static int ox_inflight_queue_step(u32 i, struct ox_queue *q)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+
+	if (v->mm != q->mm)
+		return 0;
+	if (q->change > 0 || ox_once(v->queued) > 0)
+		__sync_fetch_and_add(&v->queued, q->change);
+	return 1;
+}
+
+/*
+ * A thread of a victim that has taken its SIGKILL, and is past mutex_lock_killable()'s test for it,
+ * touches memory on its way out (futexes, what it shares with a child), for which its memcg has no
+ * room: it waits for oom_lock like everybody else, though it will not kill once it has it. change:
+ * 1 when it begins to, -1 afterwards.
+ */
+static __always_inline void ox_inflight_queue(s32 change)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	struct ox_queue q = { .change = change };
+
+	if (!(BPF_CORE_READ(cur, flags) & OX_PF_EXITING))
+		return;
+	q.mm = (u64)BPF_CORE_READ(cur, mm);
+	if (q.mm)
+		bpf_loop(OX_INFLIGHT, ox_inflight_queue_step, &q, 0);
+}
+
 /* mem_cgroup_out_of_memory() entered, or all zones given up on: the allocation has failed */
 static __always_inline void ox_watch_failed(struct cgroup_subsys_state *css)
 {
@@ -122,6 +156,8 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	ox_inflight[v.slot].memcg = ox_task_memcg(t);
 	ox_inflight[v.slot].domain = s->dom.css;
 	ox_inflight[v.slot].may_hide = ox_may_hide(t, f.mm);
+	ox_inflight[v.slot].hold_end_ns = 0;
+	ox_inflight[v.slot].queued = 0;
 	ox_inflight[v.slot].mm = key;
 	bpf_map_update_elem(&oomx_victims, &key, &v, BPF_ANY);
 	ox_now.aimed_mm = key;

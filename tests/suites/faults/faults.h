@@ -59,5 +59,8 @@ unsigned int faults_nominate(const struct suite_options *o);
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
+/* And two (freed.c). */
+void faults_freed_memcg(unsigned int runs);
+void faults_freed_global(unsigned int runs);
 
 #endif

@@ -374,6 +374,8 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "nominate", "out_of_scope", play_out_of_scope },
 		{ "nominate", "crash", play_crash },
 		{ "held", "crash_raised", faults_crash_raised },
+		{ "held", "freed_memcg", faults_freed_memcg },
+		{ "held", "freed_global", faults_freed_global },
 	};
 	unsigned int played = 0;
 	size_t i;

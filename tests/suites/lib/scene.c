@@ -103,6 +103,20 @@ static bool over(void *arg)
 	return true;
 }
 
+static struct worker *start_lp(const struct scene *s)
+{
+	unsigned int kib = (s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB) * 1024;
+	const struct worker_spec spec = {
+		.comm = "lp",
+		.cgroup = SCENE_LP,
+		.adj = s->lp_adj,
+		.anon_kib = s->lp_pgtables ? 0 : kib,
+		.pgtables_kib = s->lp_pgtables ? kib : 0,
+	};
+
+	return worker_start(&spec);
+}
+
 static struct worker *start_h2(const struct scene *s)
 {
 	struct worker_spec spec = s->h2_spec;
@@ -119,7 +133,7 @@ bool scene_play(struct scene *s)
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
-	s->lp = start("lp", SCENE_LP, s->lp_adj, s->global ? GLOBAL_LP_MIB : MEMCG_LP_MIB);
+	s->lp = start_lp(s);
 	s->h2 = start_h2(s);
 	s->hp = start("hp", SCENE_HP, 0, 0);
 	worker_wait_ready(s->lp);

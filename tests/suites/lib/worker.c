@@ -92,6 +92,7 @@ struct worker *worker_start(const struct worker_spec *spec)
 	s->anon_kib = spec->anon_kib;
 	s->file_kib = spec->file_kib;
 	s->shmem_kib = spec->shmem_kib;
+	s->pgtables_kib = spec->pgtables_kib;
 	s->threads = spec->threads;
 	s->uid = spec->uid;
 	s->leader_exits = spec->leader_exits;

@@ -25,6 +25,7 @@ struct worker_spec {
 	const char *cgroup; /* NULL: where the suite is */
 	int adj;
 	unsigned int anon_kib, file_kib, shmem_kib; /* touched; never huge pages */
+	unsigned int pgtables_kib;		    /* page tables that map nothing but zeroes */
 	unsigned int threads;			    /* idle ones besides the first */
 	unsigned int uid;
 	bool leader_exits; /* the first thread ends, another lives on (threads >= 1) */

@@ -98,6 +98,17 @@ static char *map(unsigned long kib, int prot, int flags, int fd)
 	return p;
 }
 
+/* One maps 512 pages, of which what is only read needs none. */
+static void hold_page_tables(unsigned long kib)
+{
+	unsigned long tables = kib * 1024 / PAGE, i;
+	char *p = map(tables * 512 * PAGE / 1024, PROT_READ,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+	for (i = 0; i < tables; i++)
+		(void)((volatile char *)p)[i * 512 * PAGE];
+}
+
 /*
  * Page cache: the worker's own copy of nothing, but some large file that every Debian has and
  * that lies on the file system of the host, not on tmpfs, whose pages would count as shmem.
@@ -433,6 +444,8 @@ void worker_live(struct worker_slot *s)
 		      s->shmem_kib);
 	if (s->file_kib)
 		hold_file(s->file_kib);
+	if (s->pgtables_kib)
+		hold_page_tables(s->pgtables_kib);
 	for (i = 0; i < s->threads; i++)
 		start_thread(&t, idle, NULL);
 	if (s->leader_exits) {

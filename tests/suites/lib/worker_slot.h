@@ -18,7 +18,7 @@ struct worker_slot {
 	char comm[16];
 	char cgroup[CGROUP_PATH_LEN];
 	int adj;
-	unsigned int anon_kib, file_kib, shmem_kib, threads, uid;
+	unsigned int anon_kib, file_kib, shmem_kib, pgtables_kib, threads, uid;
 	bool leader_exits, adj_keeps_min, pid_ns, nodes_preferred;
 	unsigned int sharers, nodes;
 	char stuck_at[64]; /* "": nowhere */
