@@ -41,8 +41,8 @@ static void play(unsigned int *held)
 }
 
 /*
- * Kernels that have this function (CONFIG_PT_RECLAIM; 7.2, 7.3) free them after an RCU grace period,
- * for which nobody can wait in BPF.
+ * Kernels that have this function (CONFIG_PT_RECLAIM; 7.2, 7.3) free them after an RCU grace
+ * period, for which nobody can wait in BPF.
  */
 static bool tables_come_back_at_once(void)
 {
