@@ -68,6 +68,14 @@ struct mm_struct {
 	mm_flags_t flags;
 };
 
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+};
+
 struct mempolicy {
 	unsigned short mode;
 	nodemask_t nodes;
@@ -118,6 +126,7 @@ struct task_struct {
 	const struct cred *real_cred;
 	char comm[16];
 	struct signal_struct *signal;
+	struct sigpending pending;
 	nodemask_t mems_allowed;
 	struct css_set *cgroups;
 	struct list_head cg_list;

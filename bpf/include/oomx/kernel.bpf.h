@@ -18,6 +18,7 @@
 #define OX_PF_KTHREAD 0x00200000
 /* include/linux/sched/signal.h, 6.1 to 7.3: all threads are on their way out */
 #define OX_SIGNAL_GROUP_EXIT 0x00000004
+#define OX_SIGKILL 9
 /* include/linux/oom.h */
 #define OX_ADJ_MIN (-1000)
 /* include/linux/gfp_types.h, 6.1 to 7.3 */

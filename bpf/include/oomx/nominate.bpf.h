@@ -20,7 +20,6 @@
 #define OX_FUTILE_LOOPS 8
 #define OX_EARLY_FRESH_NS 50000000ULL /* an early request this young is not repeated */
 #define OX_RENEW_NS (OOMX_ALTERED_NS / 2) /* one this old is, once it counts */
-#define OX_SIGKILL 9
 
 /* Seats of choices made before oom_lock: one per program that makes them, and CPU. */
 #define OX_SEAT_MEMCG 0

@@ -21,7 +21,7 @@ static int ox_inflight_queue_step(u32 i, struct ox_queue *q)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
-	if (v->mm != q->mm)
+	if (v->mm != q->mm || ox_once(v->gone))
 		return 0;
 	if (q->change > 0 || ox_once(v->queued) > 0)
 		__sync_fetch_and_add(&v->queued, q->change);
@@ -40,6 +40,9 @@ static __always_inline void ox_inflight_queue(s32 change)
 	struct ox_queue q = { .change = change };
 
 	if (!(BPF_CORE_READ(cur, flags) & OX_PF_EXITING))
+		return;
+	/* __fatal_signal_pending() (include/linux/sched/signal.h, 6.1 to 7.3): it does not wait */
+	if (change > 0 && BPF_CORE_READ(cur, pending.signal.sig[0]) & (1UL << (OX_SIGKILL - 1)))
 		return;
 	q.mm = (u64)BPF_CORE_READ(cur, mm);
 	if (q.mm)
