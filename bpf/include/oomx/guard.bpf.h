@@ -191,6 +191,7 @@ static int ox_freeing_step(u32 i, struct ox_freeing *f)
 {
 	f->now = bpf_ktime_get_ns();
 	f->found = false;
+	f->late = false;
 	if (ox_once(ox_held) < f->online)
 		f->crowded_ns = 0;
 	else if (!f->crowded_ns)
@@ -205,11 +206,12 @@ static int ox_freeing_step(u32 i, struct ox_freeing *f)
  */
 static __noinline int ox_guard_global(void)
 {
+	struct task_struct *cur = (void *)bpf_get_current_task();
 	struct ox_freeing f = { .cfg = ox_config() };
 
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
-	    ox_exiting((void *)bpf_get_current_task()))
+	    ox_exiting(cur) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
 		return 0;
 	ox_freeing_step(0, &f);
 	if (!f.found)
