@@ -289,18 +289,19 @@ static int start_responders(struct run *r)
 		err = ox_responder_start(&r->demoter, &r->engine, /* demoter= */ true);
 	if (err)
 		return err;
-	ox_engine_arm(&r->engine, r->responder.pid, r->demoter.pid);
+	ox_engine_set_responders(&r->engine, r->responder.pid, r->demoter.pid);
 	err = watch_fd(r, r->responder.pidfd);
 	return err ?: watch_fd(r, r->demoter.pidfd);
 }
 
 static int start_enforcing(struct run *r, bool beside)
 {
-	int err;
+	int err = r->opt.hook == OOMX_HOOK_NOMINATE ? start_responders(r) : 0;
 
-	if (r->opt.hook == OOMX_HOOK_NOMINATE)
-		return start_responders(r);
-	ox_engine_arm(&r->engine, 0, 0);
+	if (!err)
+		ox_engine_arm(&r->engine);
+	if (err || r->opt.hook == OOMX_HOOK_NOMINATE)
+		return err;
 	err = ox_struct_ops_attach(&r->engine, beside);
 	return err ?: ox_engine_stay(&r->engine); /* nothing of it needs this process */
 }
@@ -479,16 +480,19 @@ static void tear_down(struct run *r)
 /* One of the two died: everything it altered is put back by us, and new ones take over. */
 static void replace_responders(struct run *r)
 {
-	ox_engine_disarm(&r->engine);
+	ox_engine_set_responders(&r->engine, 0, 0);
 	stop_responders(r); /* closes their pidfds, which takes them out of the epoll set */
 	if (!r->lives) {
 		ox_err("the responder keeps dying: watching only from now on");
+		ox_engine_disarm(&r->engine);
 		return;
 	}
 	r->lives--;
 	ox_warn("the responder died: starting another");
-	if (start_responders(r))
+	if (start_responders(r)) {
 		ox_err("no responder: watching only from now on");
+		ox_engine_disarm(&r->engine);
+	}
 }
 
 static void take_signals(struct run *r)

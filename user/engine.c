@@ -396,11 +396,15 @@ int ox_engine_pinned(const char *map)
 	return fd < 0 ? -errno : fd;
 }
 
-void ox_engine_arm(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid)
+void ox_engine_set_responders(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid)
 {
+	/* in this order: the responder's is the one that is waited for */
 	__atomic_store_n(&e->config->demoter_pid, demoter_pid, __ATOMIC_SEQ_CST);
-	/* in this order: enforcing without a responder would abstain, and say so */
 	__atomic_store_n(&e->config->responder_pid, responder_pid, __ATOMIC_SEQ_CST);
+}
+
+void ox_engine_arm(struct ox_engine *e)
+{
 	__atomic_fetch_or(&e->config->flags, OOMX_CFG_ENFORCE | OOMX_CFG_ASKED, __ATOMIC_SEQ_CST);
 }
 
@@ -409,8 +413,7 @@ void ox_engine_disarm(struct ox_engine *e)
 	if (!e->config)
 		return;
 	__atomic_fetch_and(&e->config->flags, ~OOMX_CFG_ENFORCE, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&e->config->responder_pid, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&e->config->demoter_pid, 0, __ATOMIC_SEQ_CST);
+	ox_engine_set_responders(e, 0, 0);
 }
 
 void ox_engine_scan_hides(struct ox_engine *e, bool hides)

@@ -79,12 +79,12 @@ void ox_engine_scan_hides(struct ox_engine *e, bool hides);
 /* Enforcing is for this cgroup and all below it, and others that were named before. Logs. */
 int ox_engine_scope(struct ox_engine *e, const char *cgroup);
 
-/*
- * From now on the policy's choices are enforced: with nominate, by the processes with these ids;
- * with struct_ops (0, 0), by the kernel module (struct_ops.h).
- */
-void ox_engine_arm(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid);
-/* Back to watching. */
+/* Who does with nominate what the kernel side asks for; while it is 0, it abstains and says so. */
+void ox_engine_set_responders(struct ox_engine *e, __u32 responder_pid, __u32 demoter_pid);
+
+/* From now on the policy's choices are enforced. */
+void ox_engine_arm(struct ox_engine *e);
+/* Back to watching, without responders. */
 void ox_engine_disarm(struct ox_engine *e);
 
 /* fd of one of the object's maps, owned by the engine; -ENOENT. */
