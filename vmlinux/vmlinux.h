@@ -154,6 +154,7 @@ struct cgroup_subsys_state {
 
 struct cgroup_root {
 	int hierarchy_id;
+	unsigned int flags;
 };
 
 struct cgroup {
@@ -180,10 +181,10 @@ struct css_set {
 
 struct page_counter {
 	atomic_long_t usage;
-	unsigned long emin;
-	unsigned long elow;
 	unsigned long min;
 	unsigned long low;
+	atomic_long_t children_min_usage;
+	atomic_long_t children_low_usage;
 	unsigned long max;
 };
 

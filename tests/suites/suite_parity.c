@@ -24,6 +24,7 @@
 #include "lib/suite.h"
 #include "lib/swap.h"
 #include "lib/testbpf.h"
+#include "parity/parity.h"
 
 #define PEOPLE 84 /* six of each kind */
 #define SWAP_MIB 96
@@ -255,5 +256,10 @@ int main(int argc, char **argv)
 		play(i);
 	show();
 	suite_times("population");
+	protection_set_up();
+	for (i = 1; i <= o.runs; i++)
+		protection_play(i);
+	protection_show();
+	suite_times("protection");
 	return suite_end();
 }

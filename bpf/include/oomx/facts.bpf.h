@@ -4,6 +4,7 @@
 #define OOMX_FACTS_BPF_H
 
 #include <oomx/domain.bpf.h>
+#include <oomx/protection.bpf.h>
 #include <oomx/policy.h>
 
 /* The linked policy's. A constant to the verifier, which leaves out what is not reached then. */
@@ -29,6 +30,7 @@ struct ox_prio_memo {
 	struct css_set *asked;
 	struct cgroup_subsys_state *domain; /* of the memcg that is full; NULL: global */
 	u32 walk;
+	struct ox_way way;
 	struct ox_memo_entry entries[2 * OX_MEMO_SETS];
 };
 
@@ -41,56 +43,20 @@ static __always_inline void ox_memo_reset(struct ox_prio_memo *memo,
 		memo->walk = 1;
 }
 
-/* The larger of memory.emin and memory.elow: one read, where each read is a call. */
-static __always_inline u64 ox_memcg_kept(struct mem_cgroup *memcg)
-{
-	const u32 from = bpf_core_field_offset(memcg->memory.emin);
-	const u32 elow = bpf_core_field_offset(memcg->memory.elow) - from;
-	u64 kept, low;
-	char buf[64];
-
-	if (ox_can_cast() || elow > sizeof(buf) - sizeof(low)) {
-		kept = ox_read(memcg, memory.emin);
-		low = ox_read(memcg, memory.elow);
-	} else {
-		bpf_probe_read_kernel(buf, elow + sizeof(low), (void *)memcg + from);
-		kept = *(u64 *)buf;
-		low = *(u64 *)(buf + elow);
-	}
-	return low > kept ? low : kept;
-}
-
-/*
- * Thousandths of a memcg's usage that memory.min and memory.low protect: the effective values, as
- * the reclaim that has just failed has worked them out for all below its target, the OOM domain
- * (mem_cgroup_calculate_protection(), mm/memcontrol.c 6.1, mm/page_counter.c 7.3).
- */
-static __always_inline u32 ox_memcg_protection(struct cgroup_subsys_state *css, u64 domain)
-{
-	struct mem_cgroup *memcg = ox_css_memcg(css);
-	u64 usage, kept;
-
-	if (!css || (u64)css == domain)
-		return 0;
-	kept = ox_memcg_kept(memcg);
-	if (!kept)
-		return 0;
-	usage = ox_read(memcg, memory.usage.counter);
-	return kept < usage ? kept * 1000 / usage : 1000;
-}
-
 /* set, domain: addresses, of a css_set and a css, see ox_css_under() */
-__noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk, u64 domain)
+__noinline int ox_memo_fill(struct ox_memo_entry *e, u64 set, u32 walk, u64 domain,
+			    struct ox_way *way)
 {
 	u32 id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	struct css_set *cset = (void *)set;
 	struct cgroup *cgrp = ox_read(cset, dfl_cgrp);
 
-	if (!e)
+	if (!e || !way)
 		return 0;
 	e->cset = cset;
 	e->walk = walk;
-	e->protection = ox_memcg_protection(ox_read(cset, subsys[id]), domain);
+	e->protection = ox_memcg_protection(way, (u64)ox_read(cset, subsys[id]), domain,
+					    ox_read(cgrp, root, flags));
 	__builtin_memset(&e->prio, 0, sizeof(e->prio));
 	e->set = cgrp && ox_prio_find(cgrp, &e->prio);
 	return 0;
@@ -135,7 +101,7 @@ static __always_inline void ox_facts_prio(struct oomx_facts *f, struct task_stru
 			e = other;
 		} else {
 			*other = *e;
-			ox_memo_fill(e, (u64)cset, memo->walk, (u64)memo->domain);
+			ox_memo_fill(e, (u64)cset, memo->walk, (u64)memo->domain, &memo->way);
 		}
 	}
 	own = ox_proc_prio(p, e, cfg_flags);
