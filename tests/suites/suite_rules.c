@@ -512,25 +512,26 @@ static void play_classes(void)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct rules_case cases[] = {
-	{ .name = "cgroups", .play = play_cgroups, .once = true, .alone = true },
-	{ .name = "by-hand", .play = play_by_hand, .once = true },
-	{ .name = "reload", .play = play_reload, .once = true },
-	{ .name = "burst", .play = play_burst, .once = true },
+	{ .name = "cgroups", .play = play_cgroups, .alone = true },
+	{ .name = "by-hand", .play = play_by_hand },
+	{ .name = "reload", .play = play_reload },
+	{ .name = "burst", .play = play_burst },
 	{ .name = "new", .play = play_new },
-	{ .name = "never-all", .play = play_never_all, .once = true },
+	{ .name = "never-all", .play = play_never_all },
 	{ .name = "protect", .play = play_protect },
 	{ .name = "weight", .play = play_weight },
 	{ .name = "classes", .play = play_classes },
-	{ .name = "processes", .play = play_processes, .once = true },
+	{ .name = "processes", .play = play_processes },
 	{ .name = "shield", .play = rules_play_shield },
 	{ .name = "preference", .play = rules_play_preference },
 	{ .name = "reclaim", .play = rules_play_reclaim },
+	{ .name = "reclaim-global", .play = rules_play_reclaim_global },
 	{ .name = "never", .play = play_never },
 	{ .name = "shipped", .play = rules_play_shipped, .alone = true },
-	{ .name = "most", .play = rules_play_most, .once = true, .alone = true },
-	{ .name = "kill", .play = play_kill, .once = true, .alone = true },
-	{ .name = "shield-crash", .play = rules_play_shield_crash, .once = true, .alone = true },
-	{ .name = "shield-replace", .play = rules_play_shield_replace, .once = true, .alone = true },
+	{ .name = "most", .play = rules_play_most, .alone = true },
+	{ .name = "kill", .play = play_kill, .alone = true },
+	{ .name = "shield-crash", .play = rules_play_shield_crash, .alone = true },
+	{ .name = "shield-replace", .play = rules_play_shield_replace, .alone = true },
 };
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -539,7 +540,7 @@ static void play(size_t i, unsigned int runs)
 {
 	unsigned int run;
 
-	for (run = 1; run <= (cases[i].once ? 1 : runs); run++) {
+	for (run = 1; run <= runs; run++) {
 		suite_run_begin(cases[i].name, run);
 		if (cases[i].alone)
 			stop();

@@ -14,7 +14,6 @@
 struct rules_case {
 	const char *name;
 	void (*play)(void);
-	bool once;  /* no chance is involved */
 	bool alone; /* with an oomx of its own: it is about how one starts or ends */
 };
 
@@ -46,5 +45,6 @@ void rules_play_shield_crash(void);
 void rules_play_shield_replace(void);
 void rules_play_preference(void);
 void rules_play_reclaim(void);
+void rules_play_reclaim_global(void);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "lib/cgroup.h"
 #include "lib/command.h"
+#include "lib/proc.h"
 #include "lib/suite.h"
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -15,6 +16,8 @@
 #define LARGE RULES_TOP "/large"
 #define SMALL RULES_TOP "/small"
 #define HP RULES_TOP "/hp"
+#define FREE_MIB 144 /* what the ballast leaves of the machine, for all three */
+#define AFTER_MIB 4  /* taken of what the victim had */
 
 static void next(void)
 {
@@ -34,7 +37,27 @@ static void starve(bool large_dies)
 	rules_expect_told(RULED_NONE);
 }
 
-/* LARGE's process in an OOM of that domain, as `oomx score` tells: reclaim's last word stands. */
+/* The same, where the whole machine is out of memory. */
+static void starve_machine(bool large_dies)
+{
+	struct worker_growth g = { .threads = 1, .until_kill = true, .after_mib = AFTER_MIB };
+	struct worker_spec ballast = { .comm = "ballast", .adj = -1000 };
+	struct worker *hp;
+
+	proc_drop_caches();
+	ballast.anon_kib = (unsigned int)(proc_mem_mib("MemFree") - FREE_MIB) * 1024;
+	worker_wait_ready(cast_add(&rules_cast, &ballast, false));
+	rules_add(LARGE, 32, large_dies);
+	rules_add(SMALL, 16, !large_dies);
+	hp = rules_add(HP, 2, false);
+	cast_ready(&rules_cast);
+	g.mib = (unsigned int)proc_mem_mib("MemTotal");
+	if (cast_starve(&rules_cast, hp, &g))
+		cast_expect_dead(&rules_cast);
+	rules_expect_told(RULED_NONE);
+}
+
+/* LARGE's process in an OOM of that domain, as `oomx score` tells. */
 static void expect_protection(const char *domain, json_int_t least, json_int_t most)
 {
 	const struct command_result *r = command_run_oomx(ARGS("score", "--cgroup", domain,
@@ -87,5 +110,23 @@ void rules_play_reclaim(void)
 	cgroup_set_mib(RULES_TOP, "memory.low", 96);
 	starve(/* large_dies= */ true);
 	expect_protection(RULES_TOP, -1, 0);
+	rules_remove_all(cgroups);
+}
+
+/* All of the way from the root has to protect it. */
+void rules_play_reclaim_global(void)
+{
+	const char *const cgroups[] = { LARGE, SMALL, HP, NULL };
+
+	ruled_write(RULES_FILE, HP_RULE);
+	rules_make_all(cgroups);
+	cgroup_set(RULES_TOP, "memory.max", "max");
+	rules_start("priority");
+	cgroup_set_mib(LARGE, "memory.low", 40);
+	starve_machine(/* large_dies= */ true);
+	next();
+
+	cgroup_set_mib(RULES_TOP, "memory.low", 96);
+	starve_machine(/* large_dies= */ false);
 	rules_remove_all(cgroups);
 }
