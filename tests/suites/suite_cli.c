@@ -99,7 +99,7 @@ static void cases_help(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]) + 1; i++) {
-		suite_run_begin(i ? commands[i - 1] : "--help", 1);
+		cli_begin(i ? commands[i - 1] : "--help");
 		r = i ? command_run_oomx(ARGS(commands[i - 1], "--help")) :
 			command_run_oomx(ARGS("--help"));
 		if (r->exit != OK || !r->out[0] || r->err[0]) {
@@ -152,7 +152,7 @@ static void case_explain_mistake(const char *rules)
 {
 	const struct command_result *r;
 
-	suite_run_begin("rules: a mistake, explain", 1);
+	cli_begin("rules: a mistake, explain");
 	cli_remember();
 	r = command_run_oomx(ARGS("explain", "--rules", rules, "1"));
 	if (r->exit != BAD_RULES || !strstr(r->out, "process 1\n") || !strstr(r->err, rules)) {
@@ -202,7 +202,7 @@ static void case_stop_at_start(void)
 	if (lock < 0 || fd < 0 || flock(lock, LOCK_EX | LOCK_NB))
 		suite_fatal("/run/oomx: %s", strerror(errno));
 	cli_case_error("stop while another starts", ALREADY, 0, ARGS("stop"));
-	suite_run_begin("stop while another starts: its socket", 1);
+	cli_begin("stop while another starts: its socket");
 	if (access(socket, F_OK))
 		suite_fail("expected it to stay: %s", strerror(errno));
 	suite_run_end();
@@ -271,7 +271,7 @@ static void cases_hostile_policies(void)
 
 static void case_good_policy(void)
 {
-	suite_run_begin("policy: a stranger's good one", 1);
+	cli_begin("policy: a stranger's good one");
 	cli_remember();
 	daemon_start(ARGS("--policy", policy_path("good")));
 	daemon_stop();
@@ -355,7 +355,7 @@ static void expect_stops(void)
 /* One daemon for all of it: starting one is what takes long in an emulated guest. */
 static void case_running(void)
 {
-	suite_run_begin("while one runs", 1);
+	cli_begin("while one runs");
 	cli_remember();
 	daemon_start(ARGS("--enforce", "--policy", "priority"));
 	expect_no_second();
@@ -403,7 +403,7 @@ static void case_unread(void)
 	const struct command_result *r;
 	int fd = open_unread();
 
-	suite_run_begin("while nobody reads what it says", 1);
+	cli_begin("while nobody reads what it says");
 	cli_remember();
 	snprintf(script, sizeof(script), "exec %s run --json --enforce >" UNREAD " 2>&1 &",
 		 command_oomx());
@@ -445,7 +445,7 @@ static void case_killed_while_raised(void)
 	char path[64];
 	int err;
 
-	suite_run_begin("killed with a value raised, then stop", 1);
+	cli_begin("killed with a value raised, then stop");
 	w = worker_start(&spec);
 	worker_wait_ready(w);
 	cli_remember();
@@ -474,7 +474,7 @@ static void case_killed_then_oom(bool global, bool run_again)
 
 	snprintf(name, sizeof(name), "killed, then a %s OOM, then %s", global ? "global" : "memcg",
 		 run_again ? "run" : "stop");
-	suite_run_begin(name, 1);
+	cli_begin(name);
 	scene_open(&s, global, 1);
 	cli_remember();
 	daemon_start(ARGS("--enforce", "--policy", "priority", "--priority", SCENE_LP "=-100"));
@@ -522,15 +522,14 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*play)(void);
-		bool once; /* no chance is involved */
 	} parts[] = {
-		{ "errors", cases_errors, true },
-		{ "good-policy", case_good_policy, true },
-		{ "commands", case_running, true },
-		{ "unread", case_unread, true },
-		{ "raised", case_killed_while_raised, true },
-		{ "memcg", case_memcg, false },
-		{ "global", case_global, false },
+		{ "errors", cases_errors },
+		{ "good-policy", case_good_policy },
+		{ "commands", case_running },
+		{ "unread", case_unread },
+		{ "raised", case_killed_while_raised },
+		{ "memcg", case_memcg },
+		{ "global", case_global },
 	};
 	struct suite_options o = { .runs = 1, .domains = SUITE_DOMAIN_BOTH };
 	unsigned int run, played = 0;
@@ -541,8 +540,10 @@ int main(int argc, char **argv)
 		if (o.only && strcmp(o.only, parts[i].name) &&
 		    (strcmp(o.only, "running") || !strcmp(parts[i].name, "errors")))
 			continue;
-		for (run = 0; run < (parts[i].once ? 1 : o.runs); run++)
+		for (run = 1; run <= o.runs; run++) {
+			cli_set_run(run);
 			parts[i].play();
+		}
 		suite_times(parts[i].name);
 		played++;
 	}

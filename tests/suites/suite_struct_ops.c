@@ -53,13 +53,13 @@ static void expect_doctor(bool offered)
 		suite_fail("expected doctor to say why: %s", r->out);
 }
 
-static void play_not_offered(void)
+static void play_not_offered(unsigned int turn)
 {
 	static const char *const run[] = { "run", "--enforce", "--hook", "struct_ops", NULL };
 	static const char *const best[] = { "--enforce", NULL };
 	const struct command_result *r;
 
-	suite_run_begin("not offered", 1);
+	suite_run_begin("not offered", turn);
 	expect_doctor(false);
 	r = command_run_oomx(run);
 	if (r->exit != UNFIT_KERNEL || r->out[0] || command_lines(r->err) != 1 ||
@@ -293,10 +293,11 @@ static void play_loaded(const struct suite_options *o)
 int main(int argc, char **argv)
 {
 	struct suite_options o = { .runs = 3, .domains = SUITE_DOMAIN_BOTH, .triggers = 1 };
+	unsigned int run;
 
 	suite_begin("struct_ops", argc, argv, &o);
-	if (part(&o, "offered"))
-		play_not_offered();
+	for (run = 1; part(&o, "offered") && run <= o.runs; run++)
+		play_not_offered(run);
 	if (!module_known())
 		return suite_end();
 	if (part(&o, "offered"))

@@ -17,6 +17,18 @@
 #define PIN_DIR "/sys/fs/bpf/oomx"
 #define ERROR_LINES_MAX 25
 
+static unsigned int the_run = 1;
+
+void cli_set_run(unsigned int run)
+{
+	the_run = run;
+}
+
+void cli_begin(const char *name)
+{
+	suite_run_begin(name, the_run);
+}
+
 /* ---- the machine is as before --------------------------------------------------------------- */
 
 static struct {
@@ -149,7 +161,7 @@ void cli_case_error(const char *name, int exit, unsigned int uid, const char *co
 
 	for (n = 0; args[n]; n++)
 		argv[n + 1] = args[n];
-	suite_run_begin(name, 1);
+	cli_begin(name);
 	cli_remember();
 	r = command_run(argv, uid, SUITE_START_MS);
 	cli_expect_error(r, exit);

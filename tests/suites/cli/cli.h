@@ -10,6 +10,10 @@ enum { OK = 0, FAILURE, USAGE, NOT_PERMITTED, UNFIT, REFUSED, ALREADY, NOT_RUNNI
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+/* Which run of all cases it is, from 1, and the beginning of a case in it. */
+void cli_set_run(unsigned int run);
+void cli_begin(const char *name);
+
 /* The machine as it is now, and that it is so again: processes, BPF objects, oom_score_adj. */
 void cli_remember(void);
 void cli_expect_as_before(void);
