@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/command.h"
+#include "lib/kmsg.h"
 #include "lib/suite.h"
 
 #define PIPE_BYTES (1 << 20)
@@ -431,6 +432,7 @@ void daemon_complain_events(void)
 		suite_fail("event %lld at %lld us: %s", (long long)events[i].decision,
 			   (long long)events[i].ktime_ns / 1000, text);
 	}
+	kmsg_complain_reports();
 	complain_counters();
 	if (d.errors_len)
 		suite_fail("oomx says: %s", errors);

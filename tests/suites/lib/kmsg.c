@@ -15,7 +15,8 @@ static struct {
 	int fd;
 	struct kmsg_kill kills[KMSG_KILLS_MAX];
 	unsigned int n_kills;
-	int64_t zone_kib, free_kib, high_kib; /* a report's largest zone; zone_kib 0: none is new */
+	int64_t zone_kib; /* of a report's largest zone, as are the others; 0: no report is new */
+	int64_t free_kib, high_kib, pcp_kib;
 	pid_t signals[KMSG_KILLS_MAX]; /* that oomx says it has sent */
 	unsigned int n_signals;
 	unsigned int lost, lost_before; /* the last clear */
@@ -103,6 +104,7 @@ static void note_kill(const char *text, const char *at)
 	k->comm[len] = '\0';
 	k->free_kib = log_.zone_kib ? log_.free_kib : -1;
 	k->high_kib = log_.zone_kib ? log_.high_kib : -1;
+	k->pcp_kib = log_.zone_kib ? log_.pcp_kib : -1;
 	log_.zone_kib = 0;
 }
 
@@ -123,6 +125,7 @@ static void note_zone(const char *text)
 	log_.zone_kib = managed;
 	log_.high_kib = high;
 	log_.free_kib = zone_number(text, " free:");
+	log_.pcp_kib = zone_number(text, " free_pcp:");
 }
 
 /* /dev/kmsg writes what is not printable ASCII, and the backslash, as \xNN. */
@@ -211,6 +214,18 @@ void kmsg_clear(void)
 	log_.n_kills = log_.n_signals = 0;
 	log_.zone_kib = 0;
 	log_.lost_before = log_.lost;
+}
+
+void kmsg_complain_reports(void)
+{
+	const struct kmsg_kill *k;
+
+	for (k = log_.kills; k < log_.kills + log_.n_kills; k++) {
+		if (k->free_kib >= 0)
+			suite_fail("%s (%d) died with %lld kB free, where %lld kB would do; on the "
+				   "lists of CPUs: %lld kB", k->comm, k->pid, (long long)k->free_kib,
+				   (long long)k->high_kib, (long long)k->pcp_kib);
+	}
 }
 
 unsigned int kmsg_take(struct kmsg_kill *ret, unsigned int max)

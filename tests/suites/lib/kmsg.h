@@ -20,6 +20,7 @@ struct kmsg_kill {
 	 * of the machine's memory was new, as for all but the first who die in one OOM.
 	 */
 	int64_t free_kib, high_kib;
+	int64_t pcp_kib; /* freed, but on the lists of CPUs: watermarks do not count it */
 };
 
 void kmsg_open(void); /* from now on */
@@ -39,6 +40,14 @@ unsigned int kmsg_signals_to(pid_t pid);
 void kmsg_expect_complete(void);
 /* Fails unless all but those killed, by the kernel or by oomx, soon are as they were. */
 void kmsg_expect_others_unchanged(const struct proc_census *before);
+
+/*
+ * As lines of a complaint, what the kernel reported before it killed each of them. A second one who
+ * dies though the first one's memory lies on the lists of CPUs was killed by a second OOM: those
+ * who allocate do not look there where reclaim has found nothing (__alloc_pages_direct_reclaim(),
+ * mm/page_alloc.c, 6.1 to 7.3).
+ */
+void kmsg_complain_reports(void);
 
 /* The first warning, oops or stall since the last call; NULL if none. */
 const char *kmsg_trouble(void);
