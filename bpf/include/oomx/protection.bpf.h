@@ -2,8 +2,8 @@
 /*
  * protection.bpf.h - how much of a memcg's memory memory.min and memory.low protect where a memcg
  * above it, or the whole machine, is out of memory. Worked out from the settings and usages of all
- * on the way down: what reclaim leaves in emin and elow is for the target that it last had, and with
- * the multi-generational LRU it does not look at each memcg each time.
+ * on the way down: what reclaim leaves in emin and elow is for the target that it last had, and
+ * with the multi-generational LRU it does not look at each memcg each time.
  *
  * mem_cgroup_calculate_protection() (mm/memcontrol.c 6.1), page_counter_calculate_protection()
  * (mm/page_counter.c 6.12 to 7.3).
