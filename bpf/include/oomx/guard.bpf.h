@@ -4,7 +4,7 @@
  *
  * A memcg's OOM killer waits for an earlier victim only while it sees it among the memcg's tasks.
  * Some kernels lose sight of any that is exiting (OOMX_CFG_HIDES), all of them of some
- * (ox_may_hide()) and of whoever's memory is just being freed (ox_skipped()), and kill again.
+ * (ox_may_hide()) and of whoever's memory is just being freed (ox_freeing()), and kill again.
  * So whoever has got oom_lock is held until that victim's memory is gone; the kernel looks for room
  * right after it. (Not until the first page of room: of many threads, another may take that before
  * the kernel looks.) All the others sleep on the lock meanwhile, and leave their CPUs to the
@@ -38,17 +38,32 @@ struct ox_guard {
 
 struct ox_guard ox_guard;
 
-/*
- * With MMF_OOM_SKIP the kernel does not wait for it (any more). The reaper sets that on an mm that
- * it has done with or given up on; exit_mmap() on one that is its last user's, before it gives back
- * what it has gathered, up to 10,000 pages, and the page tables (mm/mmap.c, 6.1 to 7.3).
- */
-static __always_inline bool ox_skipped(struct ox_inflight *v, bool freeing)
+/* With MMF_OOM_SKIP the kernel does not wait for it (any more). */
+static __always_inline bool ox_skipped(struct ox_inflight *v)
+{
+	return ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP);
+}
+
+static __always_inline bool ox_unused(struct ox_inflight *v)
 {
 	struct mm_struct *mm = (void *)v->mm;
 
-	return ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP) &&
-	       freeing == !BPF_CORE_READ(mm, mm_users.counter);
+	return !BPF_CORE_READ(mm, mm_users.counter);
+}
+
+/*
+ * exit_mmap() sets it before it gives back what it has gathered, up to 10,000 pages, and the page
+ * tables (mm/mmap.c, 6.1 to 7.3).
+ */
+static __always_inline bool ox_freeing(struct ox_inflight *v)
+{
+	return ox_skipped(v) && ox_unused(v);
+}
+
+/* The reaper sets it on one that it has done with or can do nothing about. */
+static __always_inline bool ox_given_up(struct ox_inflight *v)
+{
+	return ox_skipped(v) && !ox_unused(v);
 }
 
 /*
@@ -68,7 +83,7 @@ static __always_inline bool ox_guard_needed(struct ox_inflight *v, struct oomx_c
 {
 	if (ox_once(v->gone))
 		return false;
-	return cfg->flags & OOMX_CFG_HIDES || v->may_hide || ox_skipped(v, /* freeing= */ true);
+	return cfg->flags & OOMX_CFG_HIDES || v->may_hide || ox_freeing(v);
 }
 
 static int ox_guard_find_step(u32 i, void *ctx)
@@ -104,7 +119,7 @@ static int ox_guard_over_step(u32 i, void *ctx)
 	struct ox_inflight *v = &ox_inflight[slot];
 
 	ox_guard.done = !(ox_guard.slots >> slot & 1) || ox_once(v->gone) ||
-			ox_once(v->queued) > 0 || ox_skipped(v, /* freeing= */ false);
+			ox_once(v->queued) > 0 || ox_given_up(v);
 	return !ox_guard.done;
 }
 
@@ -161,7 +176,7 @@ static __always_inline void ox_guard_locked(void)
 		ox_guard_hold();
 }
 
-struct ox_freeing {
+struct ox_freeing_walk {
 	struct oomx_config *cfg;
 	u64 now;
 	u64 crowded_ns; /* since when there may be no CPU left that is not held; 0: there is */
@@ -170,14 +185,21 @@ struct ox_freeing {
 	u32 late;
 };
 
-u32 ox_held; /* threads that ox_guard_global() holds */
+/* Of ox_guard_global(), whose callers have no lock: a little of the time may go unseen. */
+struct ox_held {
+	u32 threads;
+	u64 window_ns; /* when it began */
+	u64 spent_ns;  /* of hold_budget_ns in it, while there was anybody */
+};
 
-static int ox_freeing_find_step(u32 i, struct ox_freeing *f)
+struct ox_held ox_held;
+
+static int ox_freeing_find_step(u32 i, struct ox_freeing_walk *f)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
 	if (!f->cfg || !v->mm || ox_once(v->gone) || f->now - v->kill_ns > f->cfg->inflight_ns ||
-	    !ox_skipped(v, /* freeing= */ true))
+	    !ox_freeing(v))
 		return 0;
 	if (!v->hold_end_ns)
 		v->hold_end_ns = f->now + f->cfg->guard_ns;
@@ -187,17 +209,27 @@ static int ox_freeing_find_step(u32 i, struct ox_freeing *f)
 	return !f->late;
 }
 
-static int ox_freeing_step(u32 i, struct ox_freeing *f)
+static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 {
 	f->now = bpf_ktime_get_ns();
 	f->found = false;
 	f->late = false;
-	if (ox_once(ox_held) < f->online)
+	if (ox_once(ox_held.threads) < f->online)
 		f->crowded_ns = 0;
 	else if (!f->crowded_ns)
 		f->crowded_ns = f->now;
 	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
 	return !f->found;
+}
+
+/* There is something left of the budget of the machine's OOMs. */
+static __always_inline bool ox_held_may(struct oomx_config *cfg, u64 now)
+{
+	if (now - ox_held.window_ns > cfg->hold_window_ns) {
+		ox_held.window_ns = now;
+		ox_held.spent_ns = 0;
+	}
+	return ox_held.spent_ns < cfg->hold_budget_ns;
 }
 
 /*
@@ -207,18 +239,23 @@ static int ox_freeing_step(u32 i, struct ox_freeing *f)
 static __noinline int ox_guard_global(void)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_freeing f = { .cfg = ox_config() };
+	struct ox_freeing_walk f = { .cfg = ox_config() };
+	bool first;
+	u64 since;
 
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
 	    ox_exiting(cur) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
 		return 0;
 	ox_freeing_step(0, &f);
-	if (!f.found)
+	if (!f.found || !ox_held_may(f.cfg, f.now))
 		return 0;
-	__sync_fetch_and_add(&ox_held, 1);
+	since = f.now;
+	first = !__sync_fetch_and_add(&ox_held.threads, 1);
 	bpf_loop(OX_SPINS_MAX, ox_freeing_step, &f, 0);
-	__sync_fetch_and_add(&ox_held, -1);
+	__sync_fetch_and_add(&ox_held.threads, -1);
+	if (first)
+		__sync_fetch_and_add(&ox_held.spent_ns, f.now - since);
 	ox_count(guards);
 	if (f.late)
 		ox_count(guard_timeouts);
