@@ -38,32 +38,24 @@ struct ox_guard {
 
 struct ox_guard ox_guard;
 
-/* With MMF_OOM_SKIP the kernel does not wait for it (any more). */
-static __always_inline bool ox_skipped(struct ox_inflight *v)
-{
-	return ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP);
-}
-
-static __always_inline bool ox_unused(struct ox_inflight *v)
+/*
+ * Nobody uses it any more: it is being freed, or about to be. In exit_mmap() the kernel ceases to
+ * wait for it (MMF_OOM_SKIP) before it gives back what it has gathered, up to 10,000 pages, and the
+ * page tables (mm/mmap.c, 6.1 to 7.3).
+ */
+static __always_inline bool ox_freeing(struct ox_inflight *v)
 {
 	struct mm_struct *mm = (void *)v->mm;
 
 	return !BPF_CORE_READ(mm, mm_users.counter);
 }
 
-/*
- * exit_mmap() sets it before it gives back what it has gathered, up to 10,000 pages, and the page
- * tables (mm/mmap.c, 6.1 to 7.3).
- */
-static __always_inline bool ox_freeing(struct ox_inflight *v)
-{
-	return ox_skipped(v) && ox_unused(v);
-}
-
-/* The reaper sets it on one that it has done with or can do nothing about. */
+/* The reaper has done with it or can do nothing about it: the kernel does not wait any more. */
 static __always_inline bool ox_given_up(struct ox_inflight *v)
 {
-	return ox_skipped(v) && !ox_unused(v);
+	struct mm_struct *mm = (void *)v->mm;
+
+	return ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP) && !ox_freeing(v);
 }
 
 /*
