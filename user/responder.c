@@ -46,6 +46,7 @@ struct altered {
 	int old_adj;
 	int set_adj;
 	bool inherited; /* not nominated itself: forked by one that was */
+	bool shared;	/* others were altered with it, and are on record as well */
 };
 
 struct state {
@@ -92,9 +93,17 @@ static void count_false_alarm(struct state *s, const struct altered *a)
 		__atomic_fetch_add(&s->stats->false_alarms, 1, __ATOMIC_RELAXED);
 }
 
+/* Off the record; with those that share its memory or did when it was altered, put back, too. */
+static void unrecord(struct state *s, __u32 pid, bool shared)
+{
+	(void)bpf_map_delete_elem(s->map, &pid); /* absent is what we want */
+	if (shared)
+		ox_restore_sharers(s->map, pid);
+}
+
 static void forget(struct state *s, struct altered *a)
 {
-	(void)bpf_map_delete_elem(s->map, &a->pid); /* absent is what we want */
+	unrecord(s, a->pid, a->shared);
 	(void)close(a->fd); /* what was written is in force, or its process gone */
 	a->pid = 0;
 }
@@ -149,7 +158,8 @@ static int take(const struct oomx_request *q, struct altered *a)
 	if (fd < 0)
 		return -errno;
 	*a = (struct altered){ .pid = q->pid, .fd = fd, .start_ns = q->start_ns, .mm = q->mm,
-			       .old_adj = q->old_adj, .set_adj = q->set_adj };
+			       .old_adj = q->old_adj, .set_adj = q->set_adj,
+			       .shared = q->flags & OOMX_REQ_SHARED };
 	return 0;
 }
 
@@ -185,14 +195,22 @@ static void put_others_back(struct state *s, const struct oomx_request *q)
 			put_back(s, &s->altered[i]);
 }
 
-/* What is put back for the one that has just been altered is put back for them. */
+/* With the one that has just been altered they are put back, and as its sharers on record. */
 static void forget_sharers(struct state *s, const struct oomx_request *q)
 {
+	struct oomx_raised r;
 	unsigned int i;
 
-	for (i = 0; i < NOMINEES; i++)
-		if (shares_mm(&s->altered[i], q))
-			forget(s, &s->altered[i]);
+	for (i = 0; i < NOMINEES; i++) {
+		struct altered *a = &s->altered[i];
+
+		if (!shares_mm(a, q))
+			continue;
+		if (!bpf_map_lookup_elem(s->map, &a->pid, &r) && !r.of)
+			(void)bpf_map_delete_elem(s->map, &a->pid); /* absent is what we want */
+		(void)close(a->fd);
+		a->pid = 0;
+	}
 }
 
 /* libbpf's callback for one request */
@@ -214,11 +232,12 @@ static int on_request(void *ctx, void *data, size_t size)
 	if (a->pid == q->pid && a->start_ns != q->start_ns)
 		put_back(s, a); /* the id has been used again */
 	if (!a->pid && (ox_now_ns() - q->ktime_ns > STALE_NS || take(q, a))) {
-		(void)bpf_map_delete_elem(s->map, &q->pid); /* nothing was altered */
+		unrecord(s, q->pid, q->flags & OOMX_REQ_SHARED); /* nothing was altered */
 		return 0;
 	}
 	a->set_adj = q->set_adj;
 	a->mm = q->mm;
+	a->shared |= !!(q->flags & OOMX_REQ_SHARED);
 	if (!put_value(a->fd, a->set_adj)) /* fails only for one that is gone */
 		forget_sharers(s, q);
 	a->since_ns = ox_now_ns();
@@ -250,11 +269,15 @@ static int restore_due(struct state *s, __u64 age_ns)
 static int rehearse(struct state *s, int old_adj, int set_adj)
 {
 	struct oomx_request q = { .pid = getpid(), .old_adj = old_adj, .set_adj = set_adj,
-				  .flags = OOMX_REQ_EXCLUSIVE, .ktime_ns = ox_now_ns() };
+				  .flags = OOMX_REQ_EXCLUSIVE | OOMX_REQ_SHARED,
+				  .ktime_ns = ox_now_ns() };
+	const struct oomx_raised sharer = { .old_adj = set_adj, .set_adj = old_adj, .of = q.pid };
 	char stack[STACK_BYTES];
 
 	memset(stack, 1, sizeof(stack));
 	__asm__ volatile("" : : "r"(stack) : "memory"); /* or it would be left out */
+	(void)bpf_map_update_elem(s->map, &q.pid, &sharer, BPF_ANY);
+	(void)ox_restore_sharers(s->map, q.pid); /* writes set_adj */
 	(void)on_request(s, &q, sizeof(q));
 	(void)restore_due(s, 0);
 	return ring_buffer__consume(s->ring) < 0 ? -EIO : 0;

@@ -120,6 +120,21 @@ int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r)
 	return err;
 }
 
+void ox_restore_sharers(int map, __u32 of)
+{
+	__u32 pid, next;
+	bool more = !bpf_map_get_next_key(map, NULL, &next);
+
+	while (more) {
+		struct oomx_raised r;
+
+		pid = next;
+		more = !bpf_map_get_next_key(map, &pid, &next);
+		if (!bpf_map_lookup_elem(map, &pid, &r) && r.of == of)
+			(void)ox_restore_one(map, pid, &r); /* or it stays on record */
+	}
+}
+
 unsigned int ox_restore_all(int map)
 {
 	/* another version's entries may be longer; they begin like ours, but for the very first */

@@ -32,6 +32,13 @@ int ox_adj_read(__u32 pid, __u64 start_ns, int *ret);
  */
 int ox_restore_one(int map, __u32 pid, const struct oomx_raised *r);
 
+/*
+ * Those on record who shared the memory of this process when it was altered, after it was put back
+ * or is gone: whoever still shares it has its own value again by that, and just goes off the
+ * record.
+ */
+void ox_restore_sharers(int map, __u32 of);
+
 /* All of them. The number that could not be put back. */
 unsigned int ox_restore_all(int map);
 

@@ -357,6 +357,7 @@ struct oomx_proc_rec {
 /* oomx_request.flags */
 #define OOMX_REQ_EXCLUSIVE (1u << 0) /* under oom_lock: restore every other nominee first */
 #define OOMX_REQ_RESTORE (1u << 1)   /* set_adj has been inherited: put old_adj in its place */
+#define OOMX_REQ_SHARED (1u << 2)    /* others share its memory, and are on record as well */
 
 struct oomx_request {
 	__u32 pid;
@@ -376,6 +377,8 @@ struct oomx_raised {
 	__u32 killed;  /* by the OOM killer: nothing is put back */
 	__s32 set_adj; /* OOMX_ADJ_RAISED, OOMX_ADJ_LOWERED */
 	__u32 capped;  /* set with CAP_SYS_RESOURCE: oom_score_adj_min went with it */
+	__u32 of;      /* altered with this process, whose memory it shares; 0: by itself */
+	__u32 _pad;
 };
 
 /* ---- score: what the task iterator writes for `oomx score` ---------------------------------- */
@@ -455,7 +458,7 @@ OOMX_SIZE(oomx_proc, 24);
 OOMX_SIZE(oomx_proc_rec, 16);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
 OOMX_SIZE(oomx_request, 40);
-OOMX_SIZE(oomx_raised, 32);
+OOMX_SIZE(oomx_raised, 40);
 OOMX_SIZE(oomx_calibration, 40);
 OOMX_SIZE(oomx_selftest, 32);
 OOMX_SIZE(oomx_attachment, 8);

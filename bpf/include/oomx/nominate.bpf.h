@@ -265,7 +265,7 @@ __noinline int ox_self_signal(struct ox_seat *s)
 
 	if (!s || s->best.pid != (u32)(bpf_get_current_pid_tgid() >> 32) || mm != s->best.mm)
 		return false;
-	if (BPF_CORE_READ(mm, mm_users.counter) > BPF_CORE_READ(cur, signal, nr_threads))
+	if (ox_shares(cur, mm))
 		return false;
 	ox_now.chosen_pid = s->best.pid;
 	ox_now.signalled = true;

@@ -87,6 +87,63 @@ __noinline int ox_request_put(struct oomx_request *q, bool demoter)
 	return true;
 }
 
+/* Where it is, is kept in the seat: see ox_member_step(). */
+struct ox_sharers_walk {
+	struct ox_seat *seat;
+	const struct oomx_request *q;
+	bool demoter;
+};
+
+static int ox_sharer_step(u32 i, struct ox_sharers_walk *w)
+{
+	const struct oomx_request *q = w->q;
+	struct oomx_raised raised = {};
+	struct ox_seat *s = w->seat;
+	struct list_head *next;
+	struct task_struct *t;
+	u32 pid;
+
+	if (!s || !q)
+		return 1;
+	next = ox_read(s->pos, tasks.next);
+	t = ox_task_of_tasks(next);
+	s->pos = t;
+	if (!next || t == (struct task_struct *)ox_symbol(init_task))
+		return 1;
+	pid = BPF_CORE_READ(t, tgid);
+	if ((u64)BPF_CORE_READ(t, mm) != q->mm || pid == q->pid)
+		return 0;
+	raised.start_ns = BPF_CORE_READ(t, start_boottime);
+	raised.ktime_ns = bpf_ktime_get_ns();
+	raised.old_adj = ox_adj_of_owner(pid, raised.start_ns, ox_adj_now(t));
+	raised.set_adj = q->set_adj;
+	raised.capped = w->demoter;
+	raised.of = q->pid;
+	bpf_map_update_elem(&oomx_raised, &pid, &raised, BPF_ANY);
+	return 0;
+}
+
+/*
+ * Others share the memory of one that is altered: they are altered with it, and put back with it,
+ * as long as it lives and shares their memory. On record are all of them.
+ */
+__noinline int ox_request_sharers(struct ox_seat *s, struct oomx_request *q, bool demoter)
+{
+	struct ox_sharers_walk w = { .seat = s, .q = q, .demoter = demoter };
+
+	if (!s || !q)
+		return 0;
+	s->pos = (struct task_struct *)ox_symbol(init_task);
+	bpf_loop(OX_TASKS_MAX, ox_sharer_step, &w, 0);
+	q->flags |= OOMX_REQ_SHARED;
+	return 0;
+}
+
+static __always_inline bool ox_shares(struct task_struct *t, struct mm_struct *mm)
+{
+	return BPF_CORE_READ(mm, mm_users.counter) > BPF_CORE_READ(t, signal, nr_threads);
+}
+
 /* Asks for the seat's best to be raised. */
 __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 {
@@ -101,6 +158,8 @@ __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 	q.start_ns = s->best.start_ns;
 	q.mm = (u64)s->best.mm;
 
+	if (ox_shares(s->best.task, s->best.mm))
+		ox_request_sharers(s, &q, /* demoter= */ false);
 	if (!ox_request_put(&q, /* demoter= */ false))
 		return false;
 	n->task = s->best.task;
@@ -133,6 +192,8 @@ static int ox_demotion_step(u32 i, struct ox_demotions *d)
 	q.old_adj = r->adj;
 	q.start_ns = r->start_ns;
 	q.mm = (u64)r->mm;
+	if (ox_shares(r->task, r->mm))
+		ox_request_sharers(s, &q, r->adj_min > OOMX_ADJ_LOWERED);
 	if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED)) {
 		d->failed = true;
 		return 1;
