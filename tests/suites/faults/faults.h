@@ -58,6 +58,7 @@ unsigned int faults_nominate(const struct suite_options *o);
 /* Three of them (held.c). */
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);
+void faults_sharers(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
 /* And two (freed.c). */
 void faults_freed_memcg(unsigned int runs);

@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 
-#include "../../bpf/hold.h"
 #include "faults/faults.h"
+#include "faults/moment.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
@@ -22,159 +22,7 @@
 #include "lib/suite.h"
 #include "lib/testbpf.h"
 
-#define RAISED_PIN "/sys/fs/bpf/oomx/oomx_raised"
-#define FORKS 64     /* of lp's children, so many live */
-#define CHILDREN 3   /* that have to be forked in that moment */
-#define LIMIT_MIB 128 /* the scene's */
-#define SHORT_MIB 136 /* room for some children, and too little for hp beside lp */
-#define ROOMY_MIB 320 /* enough for everybody: it was a false alarm */
-
-static const char *const enforce[] = { "--enforce", "--policy", "priority",
-				       "--priority", SCENE_LP "=-100", NULL };
-
-static struct scene scene;
-
-/* ---- the moment ------------------------------------------------------------------------------ */
-
-static struct {
-	struct bpf_object *obj;
-	struct bpf_link *kill, *fork, *look, *forked;
-	struct hold *h;
-	pid_t responder;
-	unsigned int limit_mib; /* once it is over */
-	unsigned int children;	/* to wait for, in it */
-	void (*in_it)(void);	/* or NULL */
-} moment;
-
-static void open_moment(void)
-{
-	moment.obj = testbpf_load("hold", NULL);
-	moment.h = testbpf_memory(moment.obj, "hold", sizeof(*moment.h));
-	moment.kill = testbpf_attach(moment.obj, "hold_kill");
-	moment.fork = testbpf_attach(moment.obj, "hold_fork");
-	moment.look = testbpf_attach(moment.obj, "hold_look");
-	moment.forked = testbpf_attach(moment.obj, "hold_forked");
-}
-
-static void close_moment(void)
-{
-	bpf_link__destroy(moment.kill);
-	bpf_link__destroy(moment.fork);
-	bpf_link__destroy(moment.look);
-	bpf_link__destroy(moment.forked);
-	munmap(moment.h, sizeof(*moment.h));
-	bpf_object__close(moment.obj);
-}
-
-static void hold_next(unsigned int where, const char *comm)
-{
-	struct hold_at *at = &moment.h->at[where];
-
-	*at = (struct hold_at){};
-	snprintf(at->comm, sizeof(at->comm), "%s", comm);
-	__atomic_store_n(&at->armed, 1, __ATOMIC_RELEASE);
-}
-
-static bool held(void *at)
-{
-	return __atomic_load_n(&((struct hold_at *)at)->held, __ATOMIC_ACQUIRE);
-}
-
-static void let_go(unsigned int where)
-{
-	struct hold_at *at = &moment.h->at[where];
-
-	__atomic_store_n(&at->go, 1, __ATOMIC_RELEASE);
-	if (at->gave_up)
-		suite_fail("the moment ended by itself");
-}
-
-static bool raised(void *arg)
-{
-	(void)arg;
-	return held(&moment.h->at[HOLD_KILL]) &&
-	       proc_oom_score_adj(worker_pid(scene.lp)) == OOMX_ADJ_RAISED;
-}
-
-static bool have_children(void *arg)
-{
-	(void)arg;
-	return __atomic_load_n(&moment.h->inherited, __ATOMIC_ACQUIRE) >= moment.children;
-}
-
-/*
- * A signal to a process is for one of its threads, which may be waiting for the very CPU that
- * whoever is held has: the others would go on.
- */
-static void stop_responder(void)
-{
-	pid_t tids[8];
-	unsigned int i, n = proc_threads(moment.responder, tids, 8);
-
-	for (i = 0; i < n && i < 8; i++)
-		(void)tgkill(moment.responder, tids[i], SIGSTOP); /* it may have ended */
-}
-
-/*
- * hp has asked for a kill and is held, lp is raised; memory.max is what the rest of it needs. The
- * responder would put the value back after a while, whether or not there are children by then.
- */
-static void play_moment(void)
-{
-	const struct worker_growth fork = { .mib = 1, .threads = 1, .forks = FORKS };
-
-	if (!suite_wait(raised, NULL, SUITE_STEP_MS))
-		suite_fail("expected lp to be raised before the OOM killer is at work: hp is%s "
-			   "held, lp has %d", moment.h->at[HOLD_KILL].held ? "" : " not",
-			   proc_oom_score_adj(worker_pid(scene.lp)));
-	stop_responder();
-	cgroup_set_mib(SCENE_CGROUP, "memory.max", moment.limit_mib);
-	if (moment.children) /* not before: it would soon need somebody killed itself */
-		worker_grow(scene.lp, &fork);
-	if (!suite_wait(have_children, NULL, SUITE_STEP_MS))
-		suite_fail("expected %u children of lp while it is raised, got %u", moment.children,
-			   moment.h->inherited);
-	if (moment.in_it)
-		moment.in_it();
-	let_go(HOLD_KILL);
-}
-
-/* One OOM with such a moment in it. False: it did not come to its end. */
-static bool play(unsigned int limit_mib, unsigned int children, void (*in_it)(void))
-{
-	*moment.h = (struct hold){};
-	moment.responder = faults_responder();
-	hold_next(HOLD_KILL, "hp");
-	moment.limit_mib = limit_mib;
-	moment.children = children;
-	moment.in_it = in_it;
-	scene.meanwhile = play_moment;
-	daemon_clear();
-	return scene_play(&scene);
-}
-
-static void end_run(void)
-{
-	if (suite_run_failed())
-		daemon_complain_events();
-	cgroup_set(SCENE_LP, "cgroup.kill", "1");
-	scene_clear(&scene);
-	cgroup_set_mib(SCENE_CGROUP, "memory.max", LIMIT_MIB);
-	suite_run_end();
-}
-
-/* Enough for everybody, and nobody was killed. */
-static void expect_nobody_killed(void)
-{
-	int64_t kills = proc_vmstat("oom_kill") - scene.vmstat_before;
-
-	if (kills || kmsg_kills(NULL))
-		suite_fail("expected no kill, /proc/vmstat counts %lld and the kernel logged %u",
-			   (long long)kills, kmsg_kills(NULL));
-	if (!worker_alive(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
-		suite_fail("expected a false alarm; lp %s, h2 %s, hp %s", worker_fate(scene.lp),
-			   worker_fate(scene.h2), worker_fate(scene.hp));
-}
+#define CHILDREN 3 /* that have to be forked in that moment */
 
 /* ---- children -------------------------------------------------------------------------------- */
 
@@ -212,6 +60,8 @@ static void expect_children_clean(int64_t inherited)
  */
 static void expect_family_dead(void)
 {
+	const struct scene *s = &moment_scene;
+	pid_t lp = worker_pid(s->lp);
 	const struct kmsg_kill *logged;
 	unsigned int i, n = kmsg_kills(&logged);
 
@@ -219,20 +69,19 @@ static void expect_family_dead(void)
 		if (strcmp(logged[i].comm, "lp"))
 			suite_fail("the kernel logged the kill of %s (%d)", logged[i].comm,
 				   logged[i].pid);
-	if (kmsg_kills_of(worker_pid(scene.lp)) != 1 || kmsg_signals_to(worker_pid(scene.lp)))
+	if (kmsg_kills_of(lp) != 1 || kmsg_signals_to(lp))
 		suite_fail("expected one kill of lp, the kernel logged %u, and oomx %u",
-			   kmsg_kills_of(worker_pid(scene.lp)),
-			   kmsg_signals_to(worker_pid(scene.lp)));
-	if (!worker_killed(scene.lp) || !worker_alive(scene.h2) || !worker_done(scene.hp))
+			   kmsg_kills_of(lp), kmsg_signals_to(lp));
+	if (!worker_killed(s->lp) || !worker_alive(s->h2) || !worker_done(s->hp))
 		suite_fail("expected lp to be killed and only children of it besides; "
 			   "lp %s, h2 %s, hp %s",
-			   worker_fate(scene.lp), worker_fate(scene.h2), worker_fate(scene.hp));
+			   worker_fate(s->lp), worker_fate(s->h2), worker_fate(s->hp));
 }
 
 static bool restored(void *arg)
 {
 	(void)arg;
-	return proc_oom_score_adj(worker_pid(scene.lp)) == 0;
+	return proc_oom_score_adj(worker_pid(moment_scene.lp)) == 0;
 }
 
 /* Late as it is: that it is raised again, and then killed, is not left to chance. */
@@ -248,10 +97,10 @@ static void play_children_killed(void)
 {
 	int64_t inherited = daemon_counter("counters.inherited");
 
-	if (!play(SHORT_MIB, CHILDREN, restore))
+	if (!moment_play(MOMENT_SHORT_MIB, CHILDREN, restore))
 		return;
 	expect_family_dead();
-	scene_expect_others_unchanged(&scene);
+	scene_expect_others_unchanged(&moment_scene);
 	expect_children_clean(inherited);
 }
 
@@ -263,8 +112,8 @@ static void hold_a_fork(void)
 {
 	struct hold_at *at = &moment.h->at[HOLD_FORK];
 
-	hold_next(HOLD_FORK, "lp");
-	if (!suite_wait(held, at, SUITE_STEP_MS))
+	moment_hold(HOLD_FORK, "lp");
+	if (!suite_wait(moment_held, at, SUITE_STEP_MS))
 		suite_fail("lp has stopped forking");
 	kill(moment.responder, SIGCONT);
 }
@@ -272,7 +121,7 @@ static void hold_a_fork(void)
 /* oomx has put lp's value back, and has no record of it any more. */
 static bool forgotten(void *arg)
 {
-	uint32_t pid = (uint32_t)worker_pid(scene.lp);
+	uint32_t pid = (uint32_t)worker_pid(moment_scene.lp);
 	int fd = bpf_obj_get(RAISED_PIN);
 	struct oomx_raised r;
 	bool known;
@@ -295,22 +144,22 @@ static void play_children_of_false_alarm(void)
 	int64_t inherited = daemon_counter("counters.inherited");
 	int64_t alarms = daemon_counter("counters.false_alarms");
 
-	if (!play(ROOMY_MIB, CHILDREN, NULL))
+	if (!moment_play(MOMENT_ROOMY_MIB, CHILDREN, NULL))
 		return;
-	expect_nobody_killed();
+	moment_expect_nobody_killed();
 	hold_a_fork();
 	if (!suite_wait(forgotten, NULL, SUITE_STEP_MS))
 		suite_fail("lp has kept the raised oom_score_adj, or oomx the record of it");
 	moment.children = moment.h->inherited + 1;
-	let_go(HOLD_FORK);
-	if (!suite_wait(have_children, NULL, SUITE_STEP_MS))
+	moment_let_go(HOLD_FORK);
+	if (!suite_wait(moment_has_children, NULL, SUITE_STEP_MS))
 		suite_fail("the child that was held has not got the raised value");
-	kill(worker_pid(scene.lp), SIGSTOP);
+	kill(worker_pid(moment_scene.lp), SIGSTOP);
 	expect_children_clean(inherited);
 	alarms = daemon_counter("counters.false_alarms") - alarms;
 	if (alarms != 1)
 		suite_fail("expected one false alarm to be counted, got %lld", (long long)alarms);
-	scene_expect_others_unchanged(&scene);
+	scene_expect_others_unchanged(&moment_scene);
 }
 
 static void play_children(const char *what, void (*body)(void), unsigned int runs)
@@ -322,21 +171,21 @@ static void play_children(const char *what, void (*body)(void), unsigned int run
 		daemon_require();
 		body();
 		n += moment.h->inherited;
-		end_run();
+		moment_end_run();
 	}
 	printf("faults %s: %u were forked with the raised value, in %u runs\n", what, n, runs);
 }
 
 void faults_children(unsigned int runs)
 {
-	scene_open(&scene, false, 1);
-	open_moment(); /* first: oomx may put a child right before a later program sees it */
-	daemon_start(enforce);
+	scene_open(&moment_scene, false, 1);
+	moment_open(); /* first: oomx may put a child right before a later program sees it */
+	daemon_start(moment_enforce);
 	play_children("children, killed", play_children_killed, runs);
 	play_children("children, false alarm", play_children_of_false_alarm, runs);
 	daemon_stop();
-	close_moment();
-	scene_close(&scene);
+	moment_close();
+	scene_close(&moment_scene);
 }
 
 /* ---- a kernel that is slow ------------------------------------------------------------------- */
@@ -350,22 +199,22 @@ static void look_on(void)
 	struct hold_at *at = &moment.h->at[HOLD_LOOK];
 
 	usleep(2 * OOMX_ALTERED_NS / 1000);
-	hold_next(HOLD_LOOK, "hp");
-	let_go(HOLD_KILL);
-	if (!suite_wait(held, at, SUITE_STEP_MS))
+	moment_hold(HOLD_LOOK, "hp");
+	moment_let_go(HOLD_KILL);
+	if (!suite_wait(moment_held, at, SUITE_STEP_MS))
 		suite_fail("hp has not begun to choose");
 	kill(moment.responder, SIGCONT);
 	usleep(20000); /* real-time, it is at work by now; after a while it may put it back */
-	let_go(HOLD_LOOK);
+	moment_let_go(HOLD_LOOK);
 }
 
 static void play_renewed(void)
 {
 	int64_t renewed = daemon_counter("counters.renewed");
 
-	if (!play(SHORT_MIB, 0, look_on))
+	if (!moment_play(MOMENT_SHORT_MIB, 0, look_on))
 		return;
-	scene_expect_victim(&scene, scene.lp);
+	scene_expect_victim(&moment_scene, moment_scene.lp);
 	renewed = daemon_counter("counters.renewed") - renewed;
 	if (renewed != 1)
 		suite_fail("expected one request to be sent again, got %lld", (long long)renewed);
@@ -375,33 +224,21 @@ void faults_renewed(unsigned int runs)
 {
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
-	open_moment();
-	daemon_start(enforce);
+	scene_open(&moment_scene, false, 1);
+	moment_open();
+	daemon_start(moment_enforce);
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin("raised long ago", i);
 		daemon_require();
 		play_renewed();
-		end_run();
+		moment_end_run();
 	}
 	daemon_stop();
-	close_moment();
-	scene_close(&scene);
+	moment_close();
+	scene_close(&moment_scene);
 }
 
 /* ---- a crash --------------------------------------------------------------------------------- */
-
-/*
- * All of oomx dies at once: the daemon cannot start another responder, nor this one put back. Its
- * end is not waited for: its programs go after a grace period, and whoever is held may be what that
- * waits for.
- */
-static void crash(void)
-{
-	kill(daemon_pid(), SIGSTOP);
-	kill(moment.responder, SIGKILL);
-	kill(daemon_pid(), SIGKILL);
-}
 
 /*
  * Whoever is left with a raised value is the kernel's next victim for ever after, unless
@@ -411,22 +248,22 @@ static void play_crash_raised(bool stop)
 {
 	static const char *const args[] = { "stop", NULL };
 
-	daemon_start(enforce);
-	if (!play(ROOMY_MIB, 0, crash))
+	daemon_start(moment_enforce);
+	if (!moment_play(MOMENT_ROOMY_MIB, 0, moment_crash))
 		return;
 	daemon_kill();
-	expect_nobody_killed();
-	if (proc_oom_score_adj(worker_pid(scene.lp)) != OOMX_ADJ_RAISED)
+	moment_expect_nobody_killed();
+	if (proc_oom_score_adj(worker_pid(moment_scene.lp)) != OOMX_ADJ_RAISED)
 		suite_fail("expected lp to be left with the raised value, it has %d: nothing shown",
-			   proc_oom_score_adj(worker_pid(scene.lp)));
+			   proc_oom_score_adj(worker_pid(moment_scene.lp)));
 	if (!stop)
-		daemon_start(enforce);
+		daemon_start(moment_enforce);
 	else if (command_run_oomx(args)->exit)
 		suite_fail("oomx stop fails after a crash");
-	if (proc_oom_score_adj(worker_pid(scene.lp)))
+	if (proc_oom_score_adj(worker_pid(moment_scene.lp)))
 		suite_fail("lp was left with %d, not with its own 0",
-			   proc_oom_score_adj(worker_pid(scene.lp)));
-	scene_expect_others_unchanged(&scene);
+			   proc_oom_score_adj(worker_pid(moment_scene.lp)));
+	scene_expect_others_unchanged(&moment_scene);
 	if (!stop)
 		daemon_stop();
 }
@@ -435,15 +272,15 @@ void faults_crash_raised(unsigned int runs)
 {
 	unsigned int i;
 
-	scene_open(&scene, false, 1);
-	open_moment();
-	scene.oomx_ends = true;
+	scene_open(&moment_scene, false, 1);
+	moment_open();
+	moment_scene.oomx_ends = true;
 	for (i = 1; i <= 2 * runs; i++) {
-		suite_run_begin(i % 2 ? "crash, raised, then stop" : "crash, raised, then run",
+		suite_run_begin(i % 2 ? "moment_crash, raised, then stop" : "moment_crash, raised, then run",
 				(i + 1) / 2);
 		play_crash_raised(i % 2);
-		end_run();
+		moment_end_run();
 	}
-	close_moment();
-	scene_close(&scene);
+	moment_close();
+	scene_close(&moment_scene);
 }

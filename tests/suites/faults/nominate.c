@@ -366,6 +366,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "nominate", "rival_of_owner", play_rival_of_owner },
 		{ "held", "children", faults_children },
 		{ "held", "renewed", faults_renewed },
+		{ "held", "sharers", faults_sharers },
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
 		{ "nominate", "breaker", play_breaker_once },

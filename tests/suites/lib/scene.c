@@ -112,6 +112,7 @@ static struct worker *start_lp(const struct scene *s)
 		.adj = s->lp_adj,
 		.anon_kib = s->lp_pgtables ? 0 : kib,
 		.pgtables_kib = s->lp_pgtables ? kib : 0,
+		.sharers = s->lp_sharers,
 	};
 
 	return worker_start(&spec);

@@ -26,6 +26,7 @@ struct scene {
 	struct worker_spec h2_spec; /* its adj, uid, adj_keeps_min and anon_kib */
 	unsigned int hp_mib;
 	bool lp_pgtables; /* what lp has is page tables */
+	unsigned int lp_sharers; /* processes that share lp's memory */
 	int lp_adj;
 	bool oomx_ends;	       /* oomx itself may end meanwhile, and is no bystander */
 	void (*meanwhile)(void); /* called once hp grows, which does not wait for it */
