@@ -143,14 +143,15 @@ void moment_end_run(void)
 
 void moment_expect_nobody_killed(void)
 {
-	int64_t kills = proc_vmstat("oom_kill") - moment_scene.vmstat_before;
+	const struct scene *s = &moment_scene;
+	int64_t kills = proc_vmstat("oom_kill") - s->vmstat_before;
 
 	if (kills || kmsg_kills(NULL))
 		suite_fail("expected no kill, /proc/vmstat counts %lld and the kernel logged %u",
 			   (long long)kills, kmsg_kills(NULL));
-	if (!worker_alive(moment_scene.lp) || !worker_alive(moment_scene.h2) || !worker_done(moment_scene.hp))
-		suite_fail("expected a false alarm; lp %s, h2 %s, hp %s", worker_fate(moment_scene.lp),
-			   worker_fate(moment_scene.h2), worker_fate(moment_scene.hp));
+	if (!worker_alive(s->lp) || !worker_alive(s->h2) || !worker_done(s->hp))
+		suite_fail("expected a false alarm; lp %s, h2 %s, hp %s", worker_fate(s->lp),
+			   worker_fate(s->h2), worker_fate(s->hp));
 }
 
 /*

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* moment.h - the moment between a nomination and the kill, made as long as it takes (hold.bpf.c). */
+/*
+ * moment.h - the moment between a nomination and the kill, made as long as it takes (hold.bpf.c).
+ */
 #ifndef SUITE_FAULTS_MOMENT_H
 #define SUITE_FAULTS_MOMENT_H
 
