@@ -276,7 +276,7 @@ void faults_crash_raised(unsigned int runs)
 	moment_open();
 	moment_scene.oomx_ends = true;
 	for (i = 1; i <= 2 * runs; i++) {
-		suite_run_begin(i % 2 ? "moment_crash, raised, then stop" : "moment_crash, raised, then run",
+		suite_run_begin(i % 2 ? "crash, raised, then stop" : "crash, raised, then run",
 				(i + 1) / 2);
 		play_crash_raised(i % 2);
 		moment_end_run();

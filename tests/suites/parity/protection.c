@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * memory.min and memory.low in a tree of cgroups, with settings that claim too little and too
- * much: each time the kernel works out what they protect, for reclaim that is asked for here,
- * oomx's own result has to be the same to the thousandth; and its settings alone would not do.
+ * much: what the kernel makes of them when it was last asked to reclaim, oomx's own result has to
+ * be, at the same instant and to the thousandth; and a cgroup's settings alone would not do.
  */
 #include "parity/parity.h"
 
