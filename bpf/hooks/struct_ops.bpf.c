@@ -29,7 +29,7 @@ int BPF_PROG(ox_oom_enter, struct oom_control *oc)
 	struct oomx_turn *t = ox_turn();
 
 	ox_watch_enter(oc);
-	if (!s || !t || !ox_choose(oc, s))
+	if (!s || !t || !ox_choose(oc, s, /* in_doubt= */ false))
 		return 0;
 	t->wanted = s->best.pid;
 	ox_now.enforced = true;

@@ -127,12 +127,21 @@ static __noinline bool ox_too_slow(struct ox_seat *s)
 	return true;
 }
 
+/* An earlier victim is in sight, and by the time the kernel looks it may not be any more. */
+static __always_inline bool ox_may_lose_sight(struct ox_seat *s)
+{
+	struct oomx_config *cfg = ox_config();
+
+	return s->dom.css && cfg && cfg->flags & OOMX_CFG_HIDES;
+}
+
 /*
  * out_of_memory() entered: ranks its domain into the seat. True: the best there is to be the
  * victim. Else the kernel's own choice stands, or it waits for an earlier victim, which it will
- * see, too.
+ * see, too. in_doubt: also where it may not (then seat->inflight is set): if it does not, whom it
+ * kills is the policy's choice, and if it does, nobody is.
  */
-static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s)
+static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s, bool in_doubt)
 {
 	if (!ox_now.mine || !ox_enforcing(ox_config()))
 		return false;
@@ -155,8 +164,8 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s)
 		return false;
 	}
 	if (s->inflight) {
-		ox_now.ranked = false;
-		return false;
+		ox_now.ranked = in_doubt && s->best.task && ox_may_lose_sight(s);
+		return ox_now.ranked;
 	}
 	if (!s->best.task) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_NO_CANDIDATE, 0);

@@ -281,7 +281,10 @@ __noinline int ox_self_signal(struct ox_seat *s)
 	return true;
 }
 
-/* What nominating came to. */
+/*
+ * What nominating came to. Where an earlier victim is in sight the kernel will wait for it, if all
+ * goes well: that nobody could be nominated is reported if it does not.
+ */
 static __noinline int ox_settle(struct ox_seat *s, u32 reason)
 {
 	struct oomx_config *cfg = ox_config();
@@ -293,7 +296,9 @@ static __noinline int ox_settle(struct ox_seat *s, u32 reason)
 		ox_now.enforced = true;
 		return 0;
 	}
-	if (!ox_self_signal(s))
+	if (s->inflight)
+		ox_now.ranked = false;
+	else if (!ox_self_signal(s))
 		ox_emit_abstain(s, reason, reason == OOMX_ABSTAIN_OUTSCORED ? s->rival_pid : 0);
 	if (failed && ox_breaker(cfg, failed))
 		ox_emit_abstain(s, OOMX_ABSTAIN_BREAKER, 0);
@@ -303,7 +308,7 @@ static __noinline int ox_settle(struct ox_seat *s, u32 reason)
 /* out_of_memory() entered */
 static __always_inline void ox_enforce(struct oom_control *oc, struct ox_seat *s)
 {
-	if (ox_choose(oc, s))
+	if (ox_choose(oc, s, /* in_doubt= */ true))
 		ox_settle(s, ox_nominate(s));
 }
 
