@@ -89,6 +89,13 @@ int BPF_PROG(hold_look)
 	return keep(HOLD_LOOK);
 }
 
+/* Called by select_bad_process() (mm/oom_kill.c, 6.1 to 7.3), and later by dump_tasks(). */
+SEC("fentry/mem_cgroup_scan_tasks")
+int BPF_PROG(hold_scan)
+{
+	return keep(HOLD_SCAN);
+}
+
 /* Called by copy_process() after copy_signal() (kernel/fork.c, 6.1 to 7.3) */
 SEC("fentry/alloc_pid")
 int BPF_PROG(hold_fork)

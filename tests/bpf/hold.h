@@ -9,7 +9,8 @@
 #define HOLD_FORK 1 /* in fork(), the child having its oom_score_adj from its parent already */
 #define HOLD_LOOK 2 /* in the kernel's choice of a victim, before it has looked at anybody */
 #define HOLD_FREE 3 /* in exit_mmap(), MMF_OOM_SKIP being set and the pages not given back */
-#define HOLDS 4
+#define HOLD_SCAN 4 /* in a memcg's OOM, before the kernel has looked at anybody */
+#define HOLDS 5
 
 /* One way to be held. A thread's comm has to be this one. */
 struct hold_at {

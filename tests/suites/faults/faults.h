@@ -58,8 +58,9 @@ unsigned int faults_nominate(const struct suite_options *o);
 /* Three of them (held.c). */
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);
-void faults_sharers(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
+void faults_sharers(unsigned int runs); /* sharers.c */
+void faults_out_of_sight(unsigned int runs); /* sight.c */
 /* And two (freed.c). */
 void faults_freed_memcg(unsigned int runs);
 void faults_freed_global(unsigned int runs);

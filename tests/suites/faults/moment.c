@@ -31,6 +31,7 @@ void moment_open(void)
 	moment.kill = testbpf_attach(moment.obj, "hold_kill");
 	moment.fork = testbpf_attach(moment.obj, "hold_fork");
 	moment.look = testbpf_attach(moment.obj, "hold_look");
+	moment.scan = testbpf_attach(moment.obj, "hold_scan");
 	moment.forked = testbpf_attach(moment.obj, "hold_forked");
 }
 
@@ -39,6 +40,7 @@ void moment_close(void)
 	bpf_link__destroy(moment.kill);
 	bpf_link__destroy(moment.fork);
 	bpf_link__destroy(moment.look);
+	bpf_link__destroy(moment.scan);
 	bpf_link__destroy(moment.forked);
 	munmap(moment.h, sizeof(*moment.h));
 	bpf_object__close(moment.obj);

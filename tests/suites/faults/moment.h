@@ -17,7 +17,7 @@ extern struct scene moment_scene;
 
 extern struct moment {
 	struct bpf_object *obj;
-	struct bpf_link *kill, *fork, *look, *forked;
+	struct bpf_link *kill, *fork, *look, *scan, *forked;
 	struct hold *h;
 	pid_t responder;
 	unsigned int limit_mib; /* once it is over */

@@ -367,6 +367,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "children", faults_children },
 		{ "held", "renewed", faults_renewed },
 		{ "held", "sharers", faults_sharers },
+		{ "held", "out_of_sight", faults_out_of_sight },
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
 		{ "nominate", "breaker", play_breaker_once },

@@ -19,6 +19,7 @@
 static struct {
 	int fd;
 	pthread_t server;
+	__u64 read; /* the last request for it; 0: none */
 } hang = { .fd = -1 };
 
 static void reply(__u64 unique, int error, const void *data, size_t size)
@@ -70,6 +71,8 @@ static void answer(const struct fuse_in_header *h)
 		reply(h->unique, 0, &file, sizeof(file));
 		break;
 	case FUSE_READ: /* never */
+		__atomic_store_n(&hang.read, h->unique, __ATOMIC_RELEASE);
+		break;
 	case FUSE_INTERRUPT:
 	case FUSE_FORGET:
 		break;
@@ -105,6 +108,16 @@ void hang_open(void)
 		suite_fatal("cannot mount a FUSE file system: %s", strerror(errno));
 	if (pthread_create(&hang.server, NULL, serve, NULL))
 		suite_fatal("no thread for the FUSE file system");
+}
+
+void hang_fail_read(void)
+{
+	__u64 unique = __atomic_exchange_n(&hang.read, 0, __ATOMIC_ACQ_REL);
+
+	if (!unique)
+		suite_fail(HANG_FILE ": nobody reads it");
+	else
+		reply(unique, -EIO, NULL, 0);
 }
 
 void hang_release(void)

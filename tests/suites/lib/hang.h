@@ -11,6 +11,7 @@
 #define HANG_FILE HANG_DIR "/file"
 
 void hang_open(void);
-void hang_release(void); /* all reads fail, and the file is gone */
+void hang_fail_read(void); /* the last read that has come fails; takes no grace period of RCU */
+void hang_release(void);   /* all reads fail, and the file is gone */
 
 #endif
