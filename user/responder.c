@@ -34,6 +34,9 @@
 #define END_MS 2000 /* for one that is told to end */
 /* A request this old was sent while we were stopped: nobody waits for it any more. */
 #define STALE_NS 500000000ULL
+/* How long a value is kept because the kernel is choosing; and when to see whether it still is. */
+#define CHOOSING_NS 3000000000ULL
+#define CHOOSING_LOOK_NS 10000000ULL
 
 /* ---- the process itself --------------------------------------------------------------------- */
 
@@ -56,6 +59,7 @@ struct state {
 	int requests, control;
 	int map;		   /* oomx_raised */
 	struct oomx_stats *stats; /* the kernel's own, mapped */
+	const struct oomx_turn *turn; /* the same */
 	struct altered altered[NOMINEES];
 };
 
@@ -244,10 +248,26 @@ static int on_request(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+/*
+ * Nanoseconds until it is put back; 0: now. Not while the kernel is choosing, however long it takes
+ * to (whoever holds oom_lock may have to wait for a CPU, or for its share of one), but that it is
+ * said for ever: the program that says when it is through may be left out.
+ */
+static __u64 due_in(const struct state *s, const struct altered *a, __u64 age_ns)
+{
+	__u64 age = ox_now_ns() - a->since_ns;
+
+	if (age < age_ns)
+		return age_ns - age;
+	if (age_ns && age < CHOOSING_NS && __atomic_load_n(&s->turn->latched, __ATOMIC_ACQUIRE))
+		return CHOOSING_LOOK_NS;
+	return 0;
+}
+
 /* Puts back what was altered long enough ago. Milliseconds until the next one is due; -1: none. */
 static int restore_due(struct state *s, __u64 age_ns)
 {
-	__u64 now = ox_now_ns(), left, next = ~0ULL;
+	__u64 left, next = ~0ULL;
 	unsigned int i;
 
 	for (i = 0; i < NOMINEES; i++) {
@@ -255,12 +275,11 @@ static int restore_due(struct state *s, __u64 age_ns)
 
 		if (!a->pid)
 			continue;
-		if (now - a->since_ns >= age_ns) {
+		left = due_in(s, a, age_ns);
+		if (!left)
 			put_back(s, a);
-			continue;
-		}
-		left = age_ns - (now - a->since_ns);
-		next = left < next ? left : next;
+		else if (left < next)
+			next = left;
 	}
 	return next == ~0ULL ? -1 : (int)(next / 1000000) + 1;
 }
@@ -439,15 +458,17 @@ static int respond(struct state *s)
 int ox_cmd_responder(int argc, char **argv)
 {
 	static struct state s = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	int stats, keep_cap, err;
+	int stats, turn, keep_cap, err;
 
-	if (argc != 6 || ox_parse_s32(argv[1], 0, 1 << 20, &s.requests) ||
+	if (argc != 7 || ox_parse_s32(argv[1], 0, 1 << 20, &s.requests) ||
 	    ox_parse_s32(argv[2], 0, 1 << 20, &s.map) ||
 	    ox_parse_s32(argv[3], 0, 1 << 20, &stats) ||
-	    ox_parse_s32(argv[4], 0, 1 << 20, &s.control) || ox_parse_s32(argv[5], 0, 1, &keep_cap))
+	    ox_parse_s32(argv[4], 0, 1 << 20, &turn) ||
+	    ox_parse_s32(argv[5], 0, 1 << 20, &s.control) || ox_parse_s32(argv[6], 0, 1, &keep_cap))
 		return ox_err_r(OX_EXIT_USAGE, "responder: started by 'oomx run', not by hand");
 	s.stats = mmap(NULL, sizeof(*s.stats), PROT_READ | PROT_WRITE, MAP_SHARED, stats, 0);
-	if (s.stats == MAP_FAILED)
+	s.turn = mmap(NULL, sizeof(*s.turn), PROT_READ, MAP_SHARED, turn, 0);
+	if (s.stats == MAP_FAILED || s.turn == MAP_FAILED)
 		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot map the counters: %m");
 	s.ring = ring_buffer__new(s.requests, on_request, &s, NULL);
 	if (!s.ring || pthread_barrier_init(&s.ready, NULL, THREADS))
@@ -462,33 +483,39 @@ int ox_cmd_responder(int argc, char **argv)
 
 /* ---- its starter ---------------------------------------------------------------------------- */
 
-static void run_responder(const int fds[4], bool keep_cap)
+#define RESPONDER_FDS 5 /* the arguments of `oomx responder`, in this order */
+
+static void run_responder(const int fds[RESPONDER_FDS], bool keep_cap)
 {
-	char text[4][16];
+	char text[RESPONDER_FDS][16];
 	unsigned int i;
 
 	/* signals meant for the daemon reach its group: only the daemon ends this process */
 	(void)setpgid(0, 0);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < RESPONDER_FDS; i++) {
 		if (fcntl(fds[i], F_SETFD, 0))
 			_exit(1);
 		(void)snprintf(text[i], sizeof(text[i]), "%d", fds[i]); /* fits */
 	}
 	execl("/proc/self/exe", "oomx", "responder", text[0], text[1], text[2], text[3],
-	      keep_cap ? "1" : "0", NULL);
+	      text[4], keep_cap ? "1" : "0", NULL);
 	_exit(1);
 }
 
 int ox_responder_start(struct ox_responder *r, const struct ox_engine *e, bool demoter)
 {
-	int fds[4] = { ox_engine_map(e, demoter ? "oomx_demotions" : "oomx_requests"),
-		       ox_engine_map(e, "oomx_raised"), ox_engine_map(e, "oomx_stats") };
+	int fds[RESPONDER_FDS] = {
+		ox_engine_map(e, demoter ? "oomx_demotions" : "oomx_requests"),
+		ox_engine_map(e, "oomx_raised"),
+		ox_engine_map(e, "oomx_stats"),
+		ox_engine_map(e, "oomx_turn"),
+	};
 	int sock[2];
 	char byte;
 	pid_t pid;
 
 	*r = (struct ox_responder){ .pid = -1, .pidfd = -1, .control = -1 };
-	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0 || fds[3] < 0)
 		return ox_err_r(-ENOTSUP, "this hook has no use for a responder");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock))
 		return ox_err_r(-errno, "responder: %m");
@@ -499,7 +526,7 @@ int ox_responder_start(struct ox_responder *r, const struct ox_engine *e, bool d
 		sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)close(sock[0]); /* or it would never see the daemon's end */
-		fds[3] = sock[1];
+		fds[RESPONDER_FDS - 1] = sock[1];
 		run_responder(fds, demoter);
 	}
 	(void)close(sock[1]); /* the responder has its own */

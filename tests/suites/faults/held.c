@@ -204,7 +204,8 @@ static void look_on(void)
 	if (!suite_wait(moment_held, at, SUITE_STEP_MS))
 		suite_fail("hp has not begun to choose");
 	kill(moment.responder, SIGCONT);
-	usleep(20000); /* real-time, it is at work by now; after a while it may put it back */
+	/* it is at work by now, and has time to put it back: the kernel takes long to choose */
+	usleep(2 * OOMX_ALTERED_NS / 1000);
 	moment_let_go(HOLD_LOOK);
 }
 
