@@ -17,6 +17,7 @@ static struct {
 	unsigned int n_kills;
 	int64_t zone_kib; /* of a report's largest zone, as are the others; 0: no report is new */
 	int64_t free_kib, high_kib, pcp_kib;
+	pid_t chosen; /* by the kernel, not logged as killed yet; 0: nobody */
 	pid_t signals[KMSG_KILLS_MAX]; /* that oomx says it has sent */
 	unsigned int n_signals;
 	unsigned int lost, lost_before; /* the last clear */
@@ -76,6 +77,33 @@ void kmsg_say(const char *text)
 		(void)!write(fd, line, (size_t)len); /* if the kernel limits us, it is lost */
 }
 
+/*
+ * "oom-kill:constraint=...,task=lp,pid=7,uid=0" (mm/oom_kill.c, 6.1 to 7.3): the process; what
+ * follows names a thread of it that still has its memory. Nothing is there where the kernel has
+ * printed too much lately.
+ */
+static void note_chosen(const char *text)
+{
+	const char *at, *next = strstr(text, ",pid=");
+
+	if (strstr(text, " is already exiting. Skip killing the task"))
+		log_.chosen = 0;
+	if (strncmp(text, "oom-kill:", strlen("oom-kill:")))
+		return;
+	for (at = next; next; next = strstr(next + 1, ",pid=")) /* a comm may hold that as well */
+		at = next;
+	log_.chosen = at ? (pid_t)strtol(at + strlen(",pid="), NULL, 10) : 0;
+}
+
+/* The first one of an OOM is the chosen one. */
+static pid_t killed_process(pid_t tid)
+{
+	pid_t chosen = log_.chosen;
+
+	log_.chosen = 0;
+	return chosen > 0 ? chosen : worker_process_of(tid);
+}
+
 static void note_kill(const char *text, const char *at)
 {
 	struct kmsg_kill *k;
@@ -95,7 +123,7 @@ static void note_kill(const char *text, const char *at)
 		return;
 
 	k = &log_.kills[log_.n_kills++];
-	k->pid = worker_process_of((pid_t)strtol(at + strlen("Killed process "), NULL, 10));
+	k->pid = killed_process((pid_t)strtol(at + strlen("Killed process "), NULL, 10));
 	k->memcg = !strncmp(text, "Memory cgroup", strlen("Memory cgroup"));
 	len = (size_t)(close - open - 1);
 	if (len >= sizeof(k->comm))
@@ -167,6 +195,7 @@ static void note(const char *text)
 		note_kill(text, at);
 	else
 		note_zone(text);
+	note_chosen(text);
 	if (log_.trouble[0])
 		return;
 	for (i = 0; i < sizeof(trouble_starts) / sizeof(trouble_starts[0]); i++) {
