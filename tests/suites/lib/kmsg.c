@@ -78,9 +78,9 @@ void kmsg_say(const char *text)
 }
 
 /*
- * "oom-kill:constraint=...,task=lp,pid=7,uid=0" (mm/oom_kill.c, 6.1 to 7.3): the process; what
- * follows names a thread of it that still has its memory. Nothing is there where the kernel has
- * printed too much lately.
+ * "oom-kill:constraint=...,task=lp,pid=7,uid=0" (mm/oom_kill.c, 6.1 to 7.3): the process, or the
+ * thread that triggered (vm.oom_kill_allocating_task); what follows names a thread of it that
+ * still has its memory. Nothing is there where the kernel has printed too much lately.
  */
 static void note_chosen(const char *text)
 {
@@ -95,13 +95,16 @@ static void note_chosen(const char *text)
 	log_.chosen = at ? (pid_t)strtol(at + strlen(",pid="), NULL, 10) : 0;
 }
 
-/* The first one of an OOM is the chosen one. */
+/*
+ * The first one of an OOM is the chosen one. Its thread may be so new that its process has not told
+ * of it yet.
+ */
 static pid_t killed_process(pid_t tid)
 {
-	pid_t chosen = log_.chosen;
+	pid_t pid = worker_process_of(tid), chosen = log_.chosen;
 
 	log_.chosen = 0;
-	return chosen > 0 ? chosen : worker_process_of(tid);
+	return pid == tid && chosen > 0 ? worker_process_of(chosen) : pid;
 }
 
 static void note_kill(const char *text, const char *at)
