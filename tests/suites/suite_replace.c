@@ -125,9 +125,10 @@ static pid_t start_oomx(unsigned int i, const char *by, bool replace)
 	return pid;
 }
 
+/* It says who it is a moment before it is armed. */
 static bool started(void *pid)
 {
-	return daemon_status("pid") == *(pid_t *)pid;
+	return daemon_status("pid") == *(pid_t *)pid && daemon_status_flag("enforce");
 }
 
 static bool in_force(void *pid)
