@@ -249,9 +249,9 @@ static int on_request(void *ctx, void *data, size_t size)
 }
 
 /*
- * Nanoseconds until it is put back; 0: now. Not while the kernel is choosing, however long it takes
- * to (whoever holds oom_lock may have to wait for a CPU, or for its share of one), but that it is
- * said for ever: the program that says when it is through may be left out.
+ * Nanoseconds until it is put back; 0: now. Not while the kernel is choosing: whoever holds
+ * oom_lock may have to wait for a CPU, or for its share of one. Not for ever either: the program
+ * that says when the kernel is through may be left out.
  */
 static __u64 due_in(const struct state *s, const struct altered *a, __u64 age_ns)
 {
@@ -469,7 +469,7 @@ int ox_cmd_responder(int argc, char **argv)
 	s.stats = mmap(NULL, sizeof(*s.stats), PROT_READ | PROT_WRITE, MAP_SHARED, stats, 0);
 	s.turn = mmap(NULL, sizeof(*s.turn), PROT_READ, MAP_SHARED, turn, 0);
 	if (s.stats == MAP_FAILED || s.turn == MAP_FAILED)
-		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot map the counters: %m");
+		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot map the counters or the turn: %m");
 	s.ring = ring_buffer__new(s.requests, on_request, &s, NULL);
 	if (!s.ring || pthread_barrier_init(&s.ready, NULL, THREADS))
 		return ox_err_r(OX_EXIT_FAILURE, "responder: cannot read requests: %m");
