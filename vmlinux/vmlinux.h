@@ -201,6 +201,7 @@ struct pglist_data {
 
 struct zone {
 	unsigned long _watermark[4];
+	long lowmem_reserve[4];
 	int node;
 	atomic_long_t vm_stat[1];
 };
@@ -256,7 +257,7 @@ struct bpf_iter__task {
 /* Values are those of one kernel; bpf_core_enum_value() reads the running kernel's. */
 enum cgroup_subsys_id { memory_cgrp_id = 4 };
 enum node_states { N_MEMORY = 3 };
-enum zone_watermarks { WMARK_HIGH = 2 };
+enum zone_watermarks { WMARK_MIN = 0, WMARK_HIGH = 2 };
 enum zone_stat_item { NR_FREE_PAGES = 0 };
 enum css_task_iter_flags { CSS_TASK_ITER_WITH_DEAD = 4 };
 

@@ -29,6 +29,17 @@ int BPF_PROG(ox_memcg_early, struct mem_cgroup *memcg, gfp_t gfp, int order)
 	return 0;
 }
 
+/* For the machine, not a memcg. If nothing was reclaimed, the kernel looks at the zones next. */
+SEC("fexit/try_to_free_pages")
+int BPF_PROG(ox_reclaimed, struct zonelist *zonelist, int order, gfp_t gfp, nodemask_t *mask,
+	     unsigned long ret)
+{
+	if (!ret && order <= OX_COSTLY_ORDER)
+		ox_guard_global(zonelist, mask,
+				bpf_core_enum_value(enum zone_watermarks, WMARK_MIN));
+	return 0;
+}
+
 /*
  * All zones are given up on once this is called with force and frees nothing: seen before every
  * global out_of_memory() of 6.1 to 7.3, and before nothing else.
@@ -48,7 +59,8 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 				      BPF_CORE_READ(ac, nodemask), &s->nodes);
 		ox_early(s);
 	}
-	ox_guard_global();
+	ox_guard_global(BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
+			bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH));
 	return 0;
 }
 

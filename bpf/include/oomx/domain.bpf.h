@@ -221,54 +221,86 @@ __noinline int ox_domain_has(struct ox_domain *d, u64 task)
 	return !d->nodes || ox_domain_nodes_eligible(d, p);
 }
 
+static __always_inline u64 ox_pages_of_order(s32 order)
+{
+	return 1UL << (order < 0 ? 0 : order & 15);
+}
+
 struct ox_zone_scan {
 	struct zoneref *ref;
+	nodemask_t *nodes; /* NULL: any */
+	u32 mark;	   /* enum zone_watermarks */
+	u32 class;	   /* of the allocation: from lower zones it may not take all */
 	u64 need;
 	bool room;
 };
+
+/* One zone of __zone_watermark_ok() (mm/page_alloc.c, 6.1 to 7.3), pages of any order counting. */
+static __always_inline bool ox_zone_room(struct ox_zone_scan *s, struct zone *zone)
+{
+	u32 nr = bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES);
+	u32 nid = bpf_core_field_exists(zone->node) ? BPF_CORE_READ(zone, node) : 0;
+	u64 mark = 0, word = 0;
+	s64 free = 0, reserve = 0;
+
+	if (s->nodes) {
+		bpf_probe_read_kernel(&word, sizeof(word), (u64 *)s->nodes + (nid >> 6));
+		if (!(word >> (nid & 63) & 1))
+			return false;
+	}
+	bpf_probe_read_kernel(&mark, sizeof(mark), &zone->_watermark[0] + s->mark);
+	bpf_probe_read_kernel(&free, sizeof(free), &zone->vm_stat[0].counter + nr);
+	bpf_probe_read_kernel(&reserve, sizeof(reserve), &zone->lowmem_reserve[0] + s->class);
+	return free >= (s64)(mark + s->need) + reserve;
+}
 
 static int ox_zone_step(u32 i, struct ox_zone_scan *s)
 {
 	struct zoneref *ref = s->ref;
 	struct zone *zone = BPF_CORE_READ(ref, zone);
-	u32 high = bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH);
-	u32 nr = bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES);
-	u64 mark = 0;
-	s64 free = 0;
 
 	if (!zone)
 		return 1;
-	bpf_probe_read_kernel(&mark, sizeof(mark), &zone->_watermark[0] + high);
-	bpf_probe_read_kernel(&free, sizeof(free), &zone->vm_stat[0].counter + nr);
-	if (free > (s64)(mark + s->need)) {
-		s->room = true;
-		return 1;
-	}
+	if (!i) /* the highest that there is */
+		s->class = BPF_CORE_READ(ref, zone_idx) & 7;
+	s->room = ox_zone_room(s, zone);
 	s->ref = (void *)ref + bpf_core_type_size(struct zoneref);
-	return 0;
+	return s->room;
+}
+
+/* A zone of the list, on one of these nodes, is above this watermark. Addresses of both. */
+__noinline int ox_zones_room(u64 zonelist, u64 nodes, u32 mark, s32 order)
+{
+	struct zonelist *zl = (void *)zonelist;
+	struct ox_zone_scan s = {
+		.ref = (void *)zl + bpf_core_field_offset(zl->_zonerefs),
+		.nodes = (void *)nodes,
+		.mark = mark,
+		.need = ox_pages_of_order(order),
+	};
+
+	if (zl)
+		bpf_loop(OX_ZONES_MAX, ox_zone_step, &s, 0);
+	return s.room;
 }
 
 /*
  * What the kernel checks before it kills: memcg margin >= 1 << order (mem_cgroup_margin());
  * globally, free pages above the high watermark in a zone of the allocation's list
- * (__alloc_pages_may_oom()). Lower zones' reserves are not looked at: a hint, for events only.
+ * (__alloc_pages_may_oom()). Nodes that it is bound to are not looked at: a hint, for events only.
  */
 static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zonelist *zl,
 				      s32 order)
 {
-	struct ox_zone_scan s = { .need = 1UL << (order < 0 ? 0 : order & 15) };
+	u32 high = bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH);
 	struct mem_cgroup *memcg;
+	u64 usage;
 
-	if (css) {
-		memcg = ox_css_memcg(css);
-		return (u64)BPF_CORE_READ(memcg, memory.usage.counter) + s.need <=
-		       BPF_CORE_READ(memcg, memory.max);
-	}
-	if (!zl)
-		return false;
-	s.ref = (void *)zl + bpf_core_field_offset(zl->_zonerefs);
-	bpf_loop(OX_ZONES_MAX, ox_zone_step, &s, 0);
-	return s.room;
+	if (!css)
+		return ox_zones_room((u64)zl, 0, high, order);
+	memcg = ox_css_memcg(css);
+	usage = BPF_CORE_READ(memcg, memory.usage.counter);
+	return usage + ox_pages_of_order(order) <= BPF_CORE_READ(memcg, memory.max);
 }
 
 #endif

@@ -15,7 +15,11 @@
  *
  * Where the machine is out of memory, the kernel looks for room when it has oom_lock, and nothing
  * can be done between the two: whoever has failed to allocate is held before that, and only while
- * memory is being freed.
+ * memory is being freed that the kernel has ceased to wait for. There it asks for the high
+ * watermark; but before it gives up, for the one that it allocates by. So it is held where reclaim
+ * has found nothing, and has that look ahead of it; and once more where it has not. No longer than
+ * the kernel needs: who allocates again at once has kswapd woken, and keeps what is freed from
+ * gathering on the lists of CPUs (nr_pcp_high(), mm/page_alloc.c), where no look sees it.
  */
 #ifndef OOMX_GUARD_BPF_H
 #define OOMX_GUARD_BPF_H
@@ -48,6 +52,14 @@ static __always_inline bool ox_freeing(struct ox_inflight *v)
 	struct mm_struct *mm = (void *)v->mm;
 
 	return !BPF_CORE_READ(mm, mm_users.counter);
+}
+
+/* It is being freed, and the kernel does not wait for it any more. */
+static __always_inline bool ox_past_waiting(struct ox_inflight *v)
+{
+	struct mm_struct *mm = (void *)v->mm;
+
+	return ox_freeing(v) && ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP);
 }
 
 /* The reaper has done with it or can do nothing about it: the kernel does not wait any more. */
@@ -173,6 +185,9 @@ struct ox_freeing_walk {
 	u64 now;
 	u64 crowded_ns; /* since when there may be no CPU left that is not held; 0: there is */
 	u32 online;
+	u64 zonelist; /* addresses, see ox_addr() */
+	u64 nodes;
+	u32 mark; /* the watermark that the kernel will ask for next */
 	u32 found; /* as bool, of which the verifier does not know that it is 0 or 1 */
 	u32 late;
 };
@@ -191,7 +206,7 @@ static int ox_freeing_find_step(u32 i, struct ox_freeing_walk *f)
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
 	if (!f->cfg || !v->mm || ox_once(v->gone) || f->now - v->kill_ns > f->cfg->inflight_ns ||
-	    !ox_freeing(v))
+	    !ox_past_waiting(v))
 		return 0;
 	if (!v->hold_end_ns)
 		v->hold_end_ns = f->now + f->cfg->guard_ns;
@@ -211,6 +226,8 @@ static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 	else if (!f->crowded_ns)
 		f->crowded_ns = f->now;
 	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
+	if (f->found && ox_zones_room(f->zonelist, f->nodes, f->mark, 0))
+		f->found = false;
 	return !f->found;
 }
 
@@ -225,16 +242,20 @@ static __always_inline bool ox_held_may(struct oomx_config *cfg, u64 now)
 }
 
 /*
- * All zones are given up on, oom_lock is not taken. Many may be held at once, and where the kernel
- * does not preempt them, on all CPUs, of which the victim needs one: then for a short time.
+ * Nothing was reclaimed, or all zones are given up on; oom_lock is not taken. Many may be held at
+ * once, and where the kernel does not preempt them, on all CPUs, of which the victim needs one:
+ * then for a short time. mark: the watermark that the kernel asks for next. nodes: NULL for those
+ * that the task's cpuset allows.
  */
-static __noinline int ox_guard_global(void)
+static __noinline int ox_guard_global(struct zonelist *zonelist, nodemask_t *nodes, u32 mark)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_freeing_walk f = { .cfg = ox_config() };
+	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark };
 	bool first;
 	u64 since;
 
+	f.zonelist = ox_addr(zonelist);
+	f.nodes = ox_addr(nodes) ?: ox_addr(cur) + bpf_core_field_offset(cur->mems_allowed);
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
 	    ox_exiting(cur) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
