@@ -108,6 +108,7 @@ struct sched_entity {
 
 struct completion;
 struct css_set;
+struct sighand_struct;
 
 struct task_struct {
 	unsigned int flags;
@@ -119,6 +120,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct sighand_struct *sighand;
 	struct list_head thread_node;
 	struct completion *vfork_done;
 	u64 start_boottime;

@@ -81,6 +81,7 @@ int BPF_PROG(rank_run)
 	} else {
 		ox_domain_init_global(&s->dom, NULL, NULL, NULL);
 	}
+	s->go_on = true;
 	out->done = ox_rank(s);
 	rank_tell(out, s);
 	return 0;

@@ -135,6 +135,45 @@ static __always_inline bool ox_may_lose_sight(struct ox_seat *s)
 	return s->dom.css && cfg && cfg->flags & OOMX_CFG_HIDES;
 }
 
+struct ox_awaited_scan {
+	u64 now;
+	u64 max_ns;
+	bool found;
+};
+
+static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+
+	struct task_struct *leader = v->leader;
+
+	if (!v->mm || ox_once(v->gone) || scan->now - v->kill_ns > scan->max_ns)
+		return 0;
+	if (ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP))
+		return 0;
+	/* still itself, and in the list of processes: release_task() clears sighand */
+	scan->found = BPF_CORE_READ(leader, sighand) &&
+		      (u32)BPF_CORE_READ(leader, tgid) == v->pid &&
+		      BPF_CORE_READ(leader, start_boottime) == v->start_ns;
+	return scan->found;
+}
+
+/*
+ * Of the whole machine: the kernel's scan will find an earlier victim and wait for it. It has to
+ * happen at once: it ceases to wait before all of that victim's memory is back.
+ */
+static __noinline bool ox_awaited(struct ox_domain *d)
+{
+	struct ox_awaited_scan scan = { .now = bpf_ktime_get_ns() };
+	struct oomx_config *cfg = ox_config();
+
+	if (!cfg || d->css || d->nodes)
+		return false;
+	scan.max_ns = cfg->inflight_ns;
+	bpf_loop(OX_INFLIGHT, ox_awaited_step, &scan, 0);
+	return scan.found;
+}
+
 /*
  * out_of_memory() entered: ranks its domain into the seat. True: the best there is to be the
  * victim. Else the kernel's own choice stands, or it waits for an earlier victim, which it will
@@ -159,12 +198,16 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s,
 		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
 		return false;
 	}
-	if (!ox_watch_rank(oc, s)) {
+	s->inflight = ox_awaited(&s->dom);
+	if (s->inflight)
+		return false;
+	in_doubt = in_doubt && ox_may_lose_sight(s);
+	if (!ox_watch_rank(oc, s, /* go_on= */ in_doubt)) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_WALK, 0);
 		return false;
 	}
 	if (s->inflight) {
-		ox_now.ranked = in_doubt && s->best.task && ox_may_lose_sight(s);
+		ox_now.ranked = in_doubt && s->best.task;
 		return ox_now.ranked;
 	}
 	if (!s->best.task) {

@@ -56,6 +56,7 @@ struct ox_seat {
 	u32 worst; /* index in top of the one to give way, once it is full */
 	bool torn;     /* the members of the memcg moved meanwhile: everybody was asked instead */
 	bool inflight; /* the kernel's own scan would stop: a victim is on its way out */
+	bool go_on;    /* set by the caller: the walk does not stop there */
 	bool done;     /* the walk saw the end of the list */
 	struct ox_rival rivals[OX_RIVALS]; /* filled by ox_rivals() */
 	struct ox_members members; /* of a memcg: where the walk is */
@@ -415,7 +416,10 @@ __noinline int ox_visit(struct ox_seat *s)
 		return s->n_rivals > OX_RIVALS;
 	}
 	ox_consider(s, t);
-	return 0;
+	if (!s->inflight || s->go_on)
+		return 0;
+	s->done = true; /* nobody will be chosen: it has seen enough */
+	return 1;
 }
 
 /* 1: the walk is to end. To the verifier a global function may return anything. */
@@ -519,7 +523,8 @@ static __always_inline void ox_walk(struct ox_seat *s, bool rivals)
  * What it costs is reading: of a process that changes nothing, the list, mm, signal, three numbers
  * of the signal struct, cgroups, and of the mm the counters and the page tables: seven reads, and
  * as many calls where ox_can_cast() is false. It adds to this with every fact that a policy wants.
- * False: the walk did not reach its end, do not trust the result.
+ * False: the walk did not reach its end, do not trust the result. With a victim in flight it may
+ * end there (seat->go_on), and the result is no more than that.
  */
 __noinline int ox_rank(struct ox_seat *s)
 {

@@ -94,9 +94,12 @@ struct {
 struct ox_inflight {
 	u64 mm; /* 0: free */
 	u64 kill_ns;
+	u64 start_ns;
+	struct task_struct *leader; /* of the victim, while pid and start_ns are its own */
 	struct cgroup_subsys_state *memcg;  /* the victim's own */
 	struct cgroup_subsys_state *domain; /* the memcg that was full; NULL: global */
 	u64 hold_end_ns; /* until then, triggers of global OOMs wait for it; 0: none has yet */
+	u32 pid;
 	u32 gone;
 	u32 may_hide; /* the kernel may lose sight of it before it is gone */
 	s32 queued;   /* threads of it that want oom_lock, and can't be killed out of that */

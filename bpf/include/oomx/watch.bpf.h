@@ -90,10 +90,11 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.choosing = true;
 }
 
-/* Ranks the domain of oc into the seat of oom_lock. */
-static __always_inline bool ox_watch_rank(struct oom_control *oc, struct ox_seat *s)
+/* Ranks the domain of oc into the seat of oom_lock. go_on: see there. */
+static __always_inline bool ox_watch_rank(struct oom_control *oc, struct ox_seat *s, bool go_on)
 {
 	ox_domain_init(&s->dom, oc, &s->nodes);
+	s->go_on = go_on;
 	if (!ox_rank(s))
 		return false;
 	ox_now.ranked = true;
@@ -118,7 +119,7 @@ static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_se
 		return;
 	ox_now.chosen_pid = BPF_CORE_READ(chosen, tgid);
 	if (!ox_now.ranked)
-		ox_watch_rank(oc, s);
+		ox_watch_rank(oc, s, /* go_on= */ true);
 	ox_now.obeyed = ox_now.wanted_pid && (ox_now.chosen_pid == ox_now.wanted_pid ||
 					      ox_shares_mm(chosen, s->best.mm));
 	if (s->dom.pages != BPF_CORE_READ(oc, totalpages))
@@ -156,6 +157,9 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	v.slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
 	ox_inflight[v.slot].gone = 0;
 	ox_inflight[v.slot].kill_ns = v.kill_ns;
+	ox_inflight[v.slot].start_ns = v.start_ns;
+	ox_inflight[v.slot].pid = v.pid;
+	ox_inflight[v.slot].leader = BPF_CORE_READ(t, group_leader);
 	ox_inflight[v.slot].memcg = ox_task_memcg(t);
 	ox_inflight[v.slot].domain = s->dom.css;
 	ox_inflight[v.slot].may_hide = ox_may_hide(t, f.mm);
