@@ -3,7 +3,7 @@
  * suite_kills - victims and triggers of every kind that dies, or makes others die, in its own way:
  * with oomx enforcing, the ones that its priorities name die, completely, and nobody else does.
  *
- * Two cases need two NUMA nodes (kills-numa of tests/vm/suite).
+ * Some cases need two NUMA nodes (kills-numa of tests/vm/suite).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +42,18 @@
 /*
  * Not as much as hp has by then, and more than the 35 MiB that were seen on the lists of the CPUs.
  * What is freed goes there first, where the kernel's test for room does not count it, and it goes
- * on to kill: 11 times in 40 with a victim of 32 MiB.
+ * on to kill: so it may with a victim that fits there (play_on_lists()).
  */
 #define NODE_LP_MIB 72
+#define LISTS_LP_MIB 32
 #define NODE_AFTER_MIB 8
 
 static struct cast cast;
 static const char *throttle; /* cpu.max of everybody while hp grows; NULL: none */
 static unsigned int has_mib; /* of hp's, before it grows */
+static struct on_lists {
+	unsigned int runs, second;
+} with_oomx, alone, *on_lists;
 
 static struct worker_spec spec_of(const char *comm, const char *cgroup, unsigned int mib)
 {
@@ -206,6 +210,28 @@ static void play_writer(void)
 	cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
 }
 
+/* Writes to hp's memory, which hp's cgroup pays for: its OOMs are triggered from outside of it. */
+static void play_remote(void)
+{
+	struct worker_growth g = { .mib = HP_MIB, .threads = 4 };
+	struct worker_spec hp = spec_of("hp", HP, 0);
+	struct worker *out = add("out", OUT, LP_MIB, false);
+	struct worker *lp = add("lp", LP, LP_MIB, true);
+	const struct event *e;
+
+	add("h2", H2, H2_MIB, false);
+	hp.room_kib = HP_MIB * 1024;
+	g.into = cast_add(&cast, &hp, false);
+	cast_ready(&cast);
+	if (!cast_starve(&cast, out, &g))
+		return;
+	cast_expect_dead(&cast);
+	e = daemon_find(OOMX_REC_KILL, 0, worker_pid(lp));
+	if (e && e->trigger_pid != worker_pid(out))
+		suite_fail("expected out (%d) to trigger, pid %d did", worker_pid(out),
+			   e->trigger_pid);
+}
+
 static void play_cpu_max(void)
 {
 	cgroup_set("", "cgroup.subtree_control", "+cpu");
@@ -248,19 +274,9 @@ static int64_t node_free_mib(unsigned int node)
 	return at ? strtoll(at + strlen("MemFree:"), NULL, 10) / 1024 : -1;
 }
 
-/*
- * Node 1 is short, node 0 is not: the one with memory there only is no candidate, cheap as it is.
- * The kernel's totalpages are those of node 1 then, and so must ours be.
- */
-static void play_node(bool cpuset)
+static void fill_node(void)
 {
-	struct worker_growth g = { .threads = 1, .until_kill = true, .after_mib = NODE_AFTER_MIB };
 	struct worker_spec ballast = { .comm = "ballast", .adj = -1000, .nodes = 2 };
-	struct worker_spec out = spec_of("out", OUT, LP_MIB);
-	struct worker_spec lp = spec_of("lp", LP, NODE_LP_MIB);
-	struct worker_spec hp = spec_of("hp", HP, 0);
-	int64_t differ = daemon_counter("counters.totals_differ");
-	struct worker *trigger;
 	int64_t free_mib;
 
 	proc_drop_caches();
@@ -270,7 +286,20 @@ static void play_node(bool cpuset)
 			    NODE_FREE_MIB);
 	ballast.anon_kib = (unsigned int)(free_mib - NODE_FREE_MIB) * 1024;
 	worker_wait_ready(cast_add(&cast, &ballast, false));
+}
 
+/*
+ * Node 1 is short, node 0 is not: the one with memory there only is no candidate, cheap as it is.
+ * false, with a complaint: there was no OOM, or it does not end.
+ */
+static bool starve_node(bool cpuset, struct worker_spec *lp, struct worker **ret_lp)
+{
+	struct worker_growth g = { .threads = 1, .until_kill = true, .after_mib = NODE_AFTER_MIB };
+	struct worker_spec out = spec_of("out", OUT, LP_MIB);
+	struct worker_spec hp = spec_of("hp", HP, 0);
+	struct worker *trigger;
+
+	fill_node();
 	cgroup_set(TOP, "memory.max", "max");
 	if (cpuset) {
 		cgroup_set("", "cgroup.subtree_control", "+cpuset");
@@ -278,23 +307,38 @@ static void play_node(bool cpuset)
 		cgroup_set(TOP, "cpuset.mems", "1");
 	} else {
 		out.nodes = 1;
-		lp.nodes = hp.nodes = 2;
+		lp->nodes = hp.nodes = 2;
 	}
 	cast_add(&cast, &out, false);
-	cast_add(&cast, &lp, true);
+	*ret_lp = cast_add(&cast, lp, true);
 	trigger = cast_add(&cast, &hp, false);
 	cast_ready(&cast);
 	g.mib = (unsigned int)proc_mem_mib("MemTotal");
-	if (cast_starve(&cast, trigger, &g))
-		cast_expect_dead(&cast);
-	if (daemon_counter("counters.totals_differ") != differ)
-		suite_fail("totalpages was not the kernel's");
+	return cast_starve(&cast, trigger, &g);
+}
+
+static void leave_node(bool cpuset)
+{
 	cast_close(&cast);
 	if (cpuset) {
 		cgroup_set(TOP, "cpuset.mems", "");
 		cgroup_set(OUT, "cpuset.mems", "");
 	}
 	cgroup_set_mib(TOP, "memory.max", LIMIT_MIB);
+}
+
+/* The kernel's totalpages are those of node 1 then, and so must ours be. */
+static void play_node(bool cpuset)
+{
+	struct worker_spec lp = spec_of("lp", LP, NODE_LP_MIB);
+	int64_t differ = daemon_counter("counters.totals_differ");
+	struct worker *victim;
+
+	if (starve_node(cpuset, &lp, &victim))
+		cast_expect_dead(&cast);
+	if (daemon_counter("counters.totals_differ") != differ)
+		suite_fail("totalpages was not the kernel's");
+	leave_node(cpuset);
 }
 
 static void play_cpuset(void)
@@ -307,27 +351,101 @@ static void play_mempolicy(void)
 	play_node(false);
 }
 
+/*
+ * All that lp leaves fits on the lists of the CPUs: whether a second one is killed then is chance,
+ * with the kernel alone as with oomx. It may only be where the kernel's own report says that the
+ * room was there; lp has to be the first in any case.
+ */
+static void expect_room_on_lists(pid_t lp)
+{
+	const struct kmsg_kill *k;
+	unsigned int n = kmsg_kills(&k);
+
+	kmsg_expect_complete();
+	if (n != 2 || k[0].pid != lp) {
+		suite_fail("expected lp to be killed, and then one more: %u were, %d first", n,
+			   n ? k[0].pid : 0);
+	} else if (k[1].free_kib < 0 || k[1].free_kib >= k[1].high_kib ||
+		   k[1].free_kib + k[1].pcp_kib < k[1].high_kib) {
+		suite_fail("expected the room for the second one on the lists of CPUs");
+		kmsg_complain_reports();
+	} else {
+		on_lists->second++;
+	}
+}
+
+static void play_on_lists(int lp_adj)
+{
+	struct worker_spec lp = spec_of("lp", LP, LISTS_LP_MIB);
+	struct worker *victim;
+
+	lp.adj = lp_adj;
+	if (starve_node(false, &lp, &victim)) {
+		on_lists->runs++;
+		if (kmsg_kills(NULL) == 1)
+			cast_expect_dead(&cast);
+		else
+			expect_room_on_lists(worker_pid(victim));
+	}
+	leave_node(false);
+}
+
+static void play_lists(void)
+{
+	on_lists = &with_oomx;
+	play_on_lists(0);
+}
+
+/* lp is the kernel's own choice. */
+static void play_lists_alone(void)
+{
+	on_lists = &alone;
+	play_on_lists(1000);
+}
+
+/* Not more second victims than the kernel has alone; a fifth more may be chance. */
+static void compare_lists(void)
+{
+	unsigned int more = alone.runs / 5 > 2 ? alone.runs / 5 : 2;
+
+	if (!with_oomx.runs || !alone.runs)
+		return;
+	suite_run_begin("lists_compared", 1);
+	printf("lists: a second victim in %u of %u runs, with the kernel alone in %u of %u\n",
+	       with_oomx.second, with_oomx.runs, alone.second, alone.runs);
+	if (with_oomx.second > alone.second + more)
+		suite_fail("expected %u second victims with oomx, or fewer: %u",
+			   alone.second + more, with_oomx.second);
+	suite_run_end();
+}
+
 /* ---- all of them ----------------------------------------------------------------------------- */
+
+#define NEEDS_NUMA 1u
+#define NEEDS_NO_OOMX 2u
 
 static const struct kill_case {
 	const char *name;
 	void (*play)(void);
-	bool numa;
+	unsigned int needs;
 } cases[] = {
-	{ "sharers", play_sharers, false },
-	{ "leader", play_leader, false },
-	{ "group", play_group, false },
-	{ "pid_ns", play_pid_ns, false },
-	{ "frozen", play_frozen, false },
-	{ "shared_mm", play_shared_mm, false },
-	{ "self", play_self, false },
-	{ "shortfall", play_shortfall, false },
-	{ "writer", play_writer, false },
-	{ "cpu_max", play_cpu_max, false },
-	{ "one_cpu", play_one_cpu, false },
-	{ "many", play_many, false },
-	{ "cpuset", play_cpuset, true },
-	{ "mempolicy", play_mempolicy, true },
+	{ "sharers", play_sharers, 0 },
+	{ "leader", play_leader, 0 },
+	{ "group", play_group, 0 },
+	{ "pid_ns", play_pid_ns, 0 },
+	{ "frozen", play_frozen, 0 },
+	{ "shared_mm", play_shared_mm, 0 },
+	{ "self", play_self, 0 },
+	{ "shortfall", play_shortfall, 0 },
+	{ "writer", play_writer, 0 },
+	{ "remote", play_remote, 0 },
+	{ "cpu_max", play_cpu_max, 0 },
+	{ "one_cpu", play_one_cpu, 0 },
+	{ "many", play_many, 0 },
+	{ "cpuset", play_cpuset, NEEDS_NUMA },
+	{ "mempolicy", play_mempolicy, NEEDS_NUMA },
+	{ "lists", play_lists, NEEDS_NUMA },
+	{ "lists_alone", play_lists_alone, NEEDS_NUMA | NEEDS_NO_OOMX },
 };
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
 
@@ -361,7 +479,8 @@ static void play(const struct kill_case *k, unsigned int runs)
 
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin(k->name, i);
-		daemon_require();
+		if (!(k->needs & NEEDS_NO_OOMX))
+			daemon_require();
 		daemon_clear();
 		cast_open(&cast);
 		k->play();
@@ -374,14 +493,35 @@ static void play(const struct kill_case *k, unsigned int runs)
 	suite_times(k->name);
 }
 
+/* --only lists: both sides of it */
+static bool asked_for(const struct kill_case *k, const char *only)
+{
+	if (only)
+		return !strncmp(only, k->name, strlen(only));
+	return !(k->needs & NEEDS_NUMA) == !is_numa();
+}
+
+static unsigned int play_all(const struct suite_options *o, unsigned int no_oomx)
+{
+	unsigned int i, played = 0;
+
+	for (i = 0; i < N_CASES; i++) {
+		if ((cases[i].needs & NEEDS_NO_OOMX) != no_oomx || !asked_for(&cases[i], o->only))
+			continue;
+		play(&cases[i], o->runs);
+		played++;
+	}
+	return played;
+}
+
 int main(int argc, char **argv)
 {
 	struct suite_options o = { .runs = 5 };
-	unsigned int played = 0;
-	size_t i;
+	unsigned int played;
 
 	suite_begin("kills", argc, argv, &o);
 	open_cgroups();
+	played = play_all(&o, NEEDS_NO_OOMX);
 	{
 		const char *const args[] = { "--enforce",  "--hook",	 o.hook,
 					     "--policy",   "priority",	 "--priority",
@@ -390,14 +530,10 @@ int main(int argc, char **argv)
 
 		daemon_start(args);
 	}
-	for (i = 0; i < N_CASES; i++) {
-		if (o.only ? !strcmp(o.only, cases[i].name) : cases[i].numa == is_numa()) {
-			play(&cases[i], o.runs);
-			played++;
-		}
-	}
+	played += play_all(&o, 0);
 	if (!played)
 		suite_fatal("no case %s", o.only);
+	compare_lists();
 	daemon_stop();
 	close_cgroups();
 	return suite_end();

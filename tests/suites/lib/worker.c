@@ -102,6 +102,7 @@ struct worker *worker_start(const struct worker_spec *spec)
 	s->nodes = spec->nodes;
 	s->nodes_preferred = spec->nodes_preferred;
 	snprintf(s->stuck_at, sizeof(s->stuck_at), "%s", spec->stuck_at ? spec->stuck_at : "");
+	s->room_kib = spec->room_kib;
 
 	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));
 	posix_spawn_file_actions_init(&actions);
@@ -137,6 +138,11 @@ void worker_grow(struct worker *w, const struct worker_growth *g)
 	struct worker_slot *s = w->slot;
 
 	s->growth = *g;
+	s->growth.into = NULL;
+	s->into_pid = g->into ? worker_pid(g->into) : 0;
+	s->into_base = g->into ? g->into->slot->room_base : 0;
+	if (g->into && g->into->slot->room_kib < g->mib * 1024)
+		suite_fatal("%s has not room for %u MiB", g->into->slot->comm, g->mib);
 	__atomic_store_n(&s->go, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &s->go, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

@@ -36,6 +36,7 @@ struct worker_spec {
 	bool nodes_preferred; /* ... which it rather has than others, no more than that */
 	const char *exe; /* a copy of this program to run in its place; NULL: this one */
 	const char *stuck_at; /* once ready, it reads this file, and is stuck there if that is */
+	unsigned int room_kib; /* mapped, and never touched by itself: see `into` */
 };
 
 /* What it does when told to grow. */
@@ -52,6 +53,8 @@ struct worker_growth {
 	unsigned int fork_kib; /* ... or, not 0: so many children, once, each touching so much */
 	bool by_sharer; /* the first sharer grows, not the worker itself; threads is 1 */
 	bool no_io; /* its allocations may do no I/O and use no file system: GFP_NOIO */
+	/* Not its own memory, but the room of this one, whose cgroup is charged; NULL: its own */
+	const struct worker *into;
 };
 
 enum worker_state {

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +181,20 @@ static unsigned long kills_so_far(int vmstat_fd)
 	return at ? strtoul(at + strlen("\noom_kill "), NULL, 10) : 0;
 }
 
+/* The memory of another: whoever writes there has it allocated, and the other's cgroup charged. */
+static void write_into(pid_t pid, char *p, unsigned long kib)
+{
+	char byte = 1;
+	struct iovec local = { &byte, 1 }, remote = { NULL, 1 };
+	unsigned long off;
+
+	for (off = 0; off < kib << 10; off += PAGE) {
+		remote.iov_base = p + off;
+		if (process_vm_writev(pid, &local, 1, &remote, 1, 0) != 1)
+			give_up("process_vm_writev", errno);
+	}
+}
+
 static void *grower(void *arg)
 {
 	struct worker_slot *s = life.slot;
@@ -199,7 +214,10 @@ static void *grower(void *arg)
 	pthread_barrier_wait(&life.start);
 
 	for (done_kib = 0; done_kib < stop_kib; done_kib += life.step_kib) {
-		touch(base + (done_kib << 10), life.step_kib);
+		if (s->into_pid)
+			write_into(s->into_pid, base + (done_kib << 10), life.step_kib);
+		else
+			touch(base + (done_kib << 10), life.step_kib);
 		__atomic_fetch_add(&s->grown_kib, life.step_kib, __ATOMIC_RELAXED);
 		if (fd >= 0 && kills_so_far(fd) > life.kills) {
 			stop_kib = done_kib + life.step_kib +
@@ -272,8 +290,9 @@ static void grow(struct worker_slot *s)
 	/* Whole steps for every thread. */
 	life.step_kib = g->threads > 1 ? STEP_OF_MANY_KIB : STEP_KIB;
 	life.grow_kib = g->mib * 1024ul / life.step_kib / g->threads * g->threads * life.step_kib;
-	life.grow_base = map(life.grow_kib, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	life.grow_base = s->into_pid ? (char *)(uintptr_t)s->into_base :
+				       map(life.grow_kib, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		give_up("/proc/vmstat", errno);
@@ -446,6 +465,9 @@ void worker_live(struct worker_slot *s)
 		hold_file(s->file_kib);
 	if (s->pgtables_kib)
 		hold_page_tables(s->pgtables_kib);
+	if (s->room_kib)
+		s->room_base = (uintptr_t)map(s->room_kib, PROT_READ | PROT_WRITE,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	for (i = 0; i < s->threads; i++)
 		start_thread(&t, idle, NULL);
 	if (s->leader_exits) {

@@ -22,14 +22,18 @@ struct worker_slot {
 	bool leader_exits, adj_keeps_min, pid_ns, nodes_preferred;
 	unsigned int sharers, nodes;
 	char stuck_at[64]; /* "": nowhere */
+	unsigned int room_kib;
 
 	/* written by the suite before it sets `go` */
-	struct worker_growth growth;
+	struct worker_growth growth; /* but for .into, which is these two: */
+	pid_t into_pid; /* 0: its own memory */
+	uint64_t into_base;
 	uint32_t go; /* futex */
 
 	/* written by the worker */
 	uint32_t state; /* enum worker_state */
 	unsigned long grown_kib;
+	uint64_t room_base;
 	uint32_t n_tids;
 	uint32_t tids[WORKER_TIDS_MAX];
 	uint32_t inner_pid; /* of the init of its pid namespace */
