@@ -16,6 +16,7 @@ enum outcome {
 	OUTCOME_RIGHT,
 	OUTCOME_WRONG_VICTIM,	/* the first to be killed was not lp */
 	OUTCOME_SECOND_EARLY,	/* a second one was, before the memory of lp was free */
+	OUTCOME_SECOND_ROOM,	/* ... with room for all by the kernel's own report */
 	OUTCOME_SECOND_LATE,	/* ... after that: a second OOM, without lp to choose */
 	OUTCOME_NO_END,		/* no OOM, or one without an end */
 	OUTCOME_OTHER,		/* lp alone was killed, but told wrongly, or somebody was changed */
@@ -26,6 +27,7 @@ static const char *const outcome_names[_OUTCOMES] = {
 	[OUTCOME_RIGHT] = "lp alone",
 	[OUTCOME_WRONG_VICTIM] = "wrong victim",
 	[OUTCOME_SECOND_EARLY] = "second victim before the first was gone",
+	[OUTCOME_SECOND_ROOM] = "second victim though there was room by then",
 	[OUTCOME_SECOND_LATE] = "second OOM after the first victim's memory was used up",
 	[OUTCOME_NO_END] = "no OOM, or no end of it",
 	[OUTCOME_OTHER] = "right victim, something else wrong",
@@ -76,6 +78,8 @@ static enum outcome classify(const struct scene *s, bool over)
 		return OUTCOME_RIGHT;
 	if (n && logged[0].pid != worker_pid(s->lp))
 		return OUTCOME_WRONG_VICTIM;
+	if (n > 1 && logged[1].free_kib >= 0 && logged[1].free_kib > logged[1].high_kib)
+		return OUTCOME_SECOND_ROOM;
 	if (n > 1) {
 		freed = daemon_find(OOMX_REC_FREED, 0, worker_pid(s->lp));
 		second = daemon_find(OOMX_REC_KERNEL_KILL, 0, logged[1].pid);
