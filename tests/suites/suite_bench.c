@@ -39,7 +39,7 @@ static struct {
 	struct bench *b;
 	__u32 seq;
 	char release[65];
-} bench = { .n = 10000 };
+} bench = { .n = 10000, .n_cgroups = 100 };
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
