@@ -51,6 +51,13 @@ struct run_cgroup {
 	struct oomx_prio prio;
 };
 
+/* hold_run.bpf.c: map "hold_cases", in turn */
+struct run_hold {
+	__u64 domain;	/* an address, of whatever; 0: the machine */
+	__u64 spend_ns; /* its OOMs hold oom_lock for so long */
+	__u64 left_ns;	/* out: and may so long after that */
+};
+
 /* rank_run.bpf.c: maps "rank_args", "rank_result" */
 struct run_rank_args {
 	__u64 domain_id; /* cgroup id of an ancestor of the caller; 0: the whole machine */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * suite_bpf - the BPF code under BPF_PROG_TEST_RUN, as the kernel's verifier and JIT have made it:
- * policies over made-up facts, the arithmetic they stand on, the order of candidates, cgroup
- * paths and priorities, and the walk over all processes.
+ * policies over made-up facts, the arithmetic they stand on, the order of candidates, how long
+ * oom_lock may be held, cgroup paths and priorities, and the walk over all processes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -309,6 +309,67 @@ static void play_helpers(void)
 	bpf_object__close(obj);
 }
 
+/* ---- the budget of holding oom_lock ---------------------------------------------------------- */
+
+#define BUDGET 1000
+#define ONE_WINDOW (1ull << 60) /* it does not end while this runs */
+
+static const struct run_hold hold_rows[] = {
+	{ 1, 0, BUDGET },
+	{ 1, 300, BUDGET - 300 },
+	{ 1, 600, BUDGET - 900 },
+	{ 2, 999, 1 }, /* each has its own */
+	{ 0, 0, BUDGET },
+	{ 1, 100, 0 },
+	{ 1, 0, 0 },
+	{ 2, 5000, 0 }, /* longer than it should have */
+	{ 0, 400, BUDGET - 400 },
+	{ 3, 0, BUDGET },
+	{ 4, 0, BUDGET },
+	{ 5, 0, BUDGET },
+	{ 6, 0, BUDGET },
+	{ 7, 0, BUDGET },
+	{ 1, 0, 0 }, /* with as many as are known at a time */
+	{ 8, 0, BUDGET }, /* one more: the first of them gives way, none of the others */
+	{ 2, 0, 0 },
+	{ 0, 0, BUDGET - 400 },
+};
+
+/* Windows that are over at once: whatever a domain has spent, it is forgotten. */
+static const struct run_hold hold_rows_later[] = {
+	{ 2, 0, BUDGET },
+	{ 0, 0, BUDGET },
+};
+
+static void check_hold(struct bpf_object *obj, __u64 window_ns, const struct run_hold *rows,
+		       unsigned int n)
+{
+	struct run_hold *cases = testbpf_memory(obj, "hold_cases", RUN_CASES * sizeof(*cases));
+	struct oomx_config cfg = { .hold_budget_ns = BUDGET, .hold_window_ns = window_ns };
+	unsigned int i;
+	__u32 zero = 0;
+
+	testbpf_put(obj, "oomx_config", &zero, &cfg);
+	memcpy(cases, rows, n * sizeof(*rows));
+	testbpf_run_cases(obj, "hold_run", n);
+	for (i = 0; i < n; i++)
+		if (differs((__s64)cases[i].left_ns, (__s64)rows[i].left_ns))
+			suite_fail("case %u, domain %llu: expected %llu ns to be left, found %llu",
+				   i, rows[i].domain, rows[i].left_ns, cases[i].left_ns);
+	munmap(cases, RUN_CASES * sizeof(*cases));
+}
+
+static void play_hold(void)
+{
+	struct bpf_object *obj = load_policy("hold_run", "kernel");
+
+	begin("how long oom_lock may be held");
+	check_hold(obj, ONE_WINDOW, hold_rows, N(hold_rows));
+	check_hold(obj, 0, hold_rows_later, N(hold_rows_later));
+	bpf_object__close(obj);
+	suite_run_end();
+}
+
 /* ---- cgroups -------------------------------------------------------------------------------- */
 
 #define DEEPEST 40
@@ -513,6 +574,7 @@ int main(int argc, char **argv)
 		play_policy("newest", example, newest_rows, N(newest_rows), newest);
 		play_strict();
 		play_helpers();
+		play_hold();
 		obj = load_policy("helpers_run", "kernel");
 		play_paths(obj);
 		play_priorities(obj);
