@@ -163,6 +163,7 @@ $(O)/tests/suite_parity: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))
 $(O)/tests/suite_containers: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/containers/*.c)))
 $(O)/tests/suite_faults: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/faults/*.c)))
+$(O)/tests/suite_kills: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/kills/*.c)))
 $(O)/tests/suite_scale: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scale/*.c)))
 $(O)/tests/suite_scenarios: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/scenarios/*.c)))
 

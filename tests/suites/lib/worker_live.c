@@ -195,12 +195,35 @@ static void write_into(pid_t pid, char *p, unsigned long kib)
 	}
 }
 
+static void write_device(const char *path, unsigned long at_kib, unsigned long kib)
+{
+	static char block[64 << 10] __attribute__((aligned(PAGE)));
+	unsigned long end = (at_kib + kib) << 10, off;
+	int fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+
+	for (off = at_kib << 10; off < end; off += sizeof(block))
+		if (pwrite(fd, block, sizeof(block), (off_t)off) != sizeof(block))
+			give_up(path, errno);
+	close(fd);
+}
+
+/* at_kib: of all that the worker grows by */
+static void take(struct worker_slot *s, unsigned long at_kib, unsigned long kib)
+{
+	if (s->device[0])
+		write_device(s->device, at_kib, kib);
+	else if (s->into_pid)
+		write_into(s->into_pid, life.grow_base + (at_kib << 10), kib);
+	else
+		touch(life.grow_base + (at_kib << 10), kib);
+}
+
 static void *grower(void *arg)
 {
 	struct worker_slot *s = life.slot;
 	const struct worker_growth *g = &s->growth;
 	unsigned long share_kib = life.grow_kib / g->threads, done_kib, stop_kib = share_kib;
-	char *base = life.grow_base + (unsigned long)arg * (share_kib << 10);
+	unsigned long first_kib = (unsigned long)arg * share_kib;
 	int fd = -1;
 
 	tell_tid();
@@ -214,10 +237,7 @@ static void *grower(void *arg)
 	pthread_barrier_wait(&life.start);
 
 	for (done_kib = 0; done_kib < stop_kib; done_kib += life.step_kib) {
-		if (s->into_pid)
-			write_into(s->into_pid, base + (done_kib << 10), life.step_kib);
-		else
-			touch(base + (done_kib << 10), life.step_kib);
+		take(s, first_kib + done_kib, life.step_kib);
 		__atomic_fetch_add(&s->grown_kib, life.step_kib, __ATOMIC_RELAXED);
 		if (fd >= 0 && kills_so_far(fd) > life.kills) {
 			stop_kib = done_kib + life.step_kib +

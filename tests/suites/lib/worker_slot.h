@@ -25,9 +25,10 @@ struct worker_slot {
 	unsigned int room_kib;
 
 	/* written by the suite before it sets `go` */
-	struct worker_growth growth; /* but for .into, which is these two: */
+	struct worker_growth growth; /* but for .into and .device, which are these: */
 	pid_t into_pid; /* 0: its own memory */
 	uint64_t into_base;
+	char device[32]; /* "": none */
 	uint32_t go; /* futex */
 
 	/* written by the worker */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kills.h - the parts of suite_kills that have files of their own, and what all of them share. */
+#ifndef SUITE_KILLS_H
+#define SUITE_KILLS_H
+
+#include "lib/cast.h"
+
+#define TOP "/k"
+#define LP TOP "/lp" /* dies first */
+#define H2 TOP "/h2"
+#define HP TOP "/hp"
+#define OUT "/kout" /* outside, and cheaper than all of them */
+
+/*
+ * Without lp's 24 MiB, h2 and hp have room; with it, hp would be the kernel's own choice. Page
+ * tables and kernel memory are some MiB more.
+ */
+#define LIMIT_MIB 80
+#define LP_MIB 24
+#define H2_MIB 8
+#define HP_MIB 50
+
+extern struct cast kills_cast; /* of the run */
+
+struct worker_spec kills_spec(const char *comm, const char *cgroup, unsigned int mib);
+struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib, bool meant);
+
+/* Cases: each plays a run. */
+void kills_kernel_thread(void);
+void kills_kernel_thread_late(void);
+void kills_cpuset(void);
+void kills_mempolicy(void);
+void kills_lists(void);
+void kills_lists_alone(void);
+
+void kills_compare_lists(void); /* a run of its own: of the last two, all runs */
+
+#endif
