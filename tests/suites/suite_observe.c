@@ -227,7 +227,7 @@ static void check_population(void)
 	unsigned int i, n;
 
 	kmsg_expect_others_unchanged(&pop.before);
-	/* The machine is still full, and anybody's next page may be an OOM: room, before counting. */
+	/* The machine is full, and anybody's next page may be an OOM: room, before counting. */
 	worker_end(pop.grower);
 	pop.grower = NULL;
 	expect_told();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * loop.h - a block device that is a file in memory: what is written to it is written to that file by
- * a worker thread of the kernel's, and the writer's memory cgroup pays for the pages.
+ * loop.h - a block device that is a file in memory: what is written to it is written to that file
+ * by a worker thread of the kernel's, and the writer's memory cgroup pays for the pages.
  */
 #ifndef SUITE_LOOP_H
 #define SUITE_LOOP_H

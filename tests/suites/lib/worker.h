@@ -55,7 +55,7 @@ struct worker_growth {
 	bool no_io; /* its allocations may do no I/O and use no file system: GFP_NOIO */
 	/* Not its own memory, but the room of this one, whose cgroup is charged; NULL: its own */
 	const struct worker *into;
-	const char *device; /* not memory, but what this block device holds, by direct I/O; or NULL */
+	const char *device; /* written to, by direct I/O, instead of memory; or NULL */
 };
 
 enum worker_state {
