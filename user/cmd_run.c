@@ -246,7 +246,7 @@ static int set_up_loop(struct run *r)
 	if (!err)
 		err = ox_containers_new(&r->containers);
 	if (!err)
-		err = watch_fd(r, r->reap.timer);
+		err = watch_fd(r, r->reap.timer) ?: watch_fd(r, r->reap.channel);
 	if (!err)
 		err = watch_fd(r, ox_containers_fd(r->containers));
 	if (!err)
@@ -523,6 +523,8 @@ static int handle(struct run *r, int fd)
 		ox_containers_work(r->containers);
 	} else if (fd == r->reap.timer) {
 		ox_reap_work(&r->reap);
+	} else if (fd == r->reap.channel) {
+		ox_reap_tell(&r->reap);
 	} else if (fd == r->responder.pidfd || fd == r->demoter.pidfd) {
 		replace_responders(r);
 		return 1;
@@ -576,7 +578,7 @@ int ox_cmd_run(int argc, char **argv)
 	struct run r = { .epoll = -1, .signals = -1, .lock = -1, .lives = RESPONDER_LIVES,
 			 .responder = { .pid = -1, .pidfd = -1, .control = -1 },
 			 .demoter = { .pid = -1, .pidfd = -1, .control = -1 },
-			 .reap = { .timer = -1 } };
+			 .reap = { .timer = -1, .channel = -1 } };
 	int err = ox_run_options(argc, argv, &r.opt);
 
 	if (err >= 0)

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -22,7 +25,10 @@
  * for ever.
  */
 #define OVERDUE_NS 1500000000ULL
+/* As the kernel's reaper: MAX_OOM_REAP_RETRIES, HZ / 10 (mm/oom_kill.c, 6.1 to 7.3) */
 #define TRIES 10
+#define TRY_AGAIN_NS 100000000L
+#define STACK_BYTES (128 << 10)
 
 /* For the one that is due first; off if there is none. */
 static void set_timer(struct ox_reap *r)
@@ -99,25 +105,6 @@ void ox_reap_record(struct ox_reap *r, const void *rec, size_t size)
 	set_timer(r);
 }
 
-/* True: nothing is left to be done for it. */
-static bool release(struct ox_reap_victim *v)
-{
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, v->pid, 0);
-	int adj;
-
-	/* the start time is asked after the pidfd is there: so the two are the same process */
-	if (pidfd < 0 || ox_adj_read(v->pid, v->start_ns, &adj))
-		return true;
-	if (!syscall(SYS_process_mrelease, pidfd, 0)) {
-		ox_warn("process %u was slow to die: its memory was released by "
-			"process_mrelease()", v->pid);
-		return true;
-	}
-	if (errno == EAGAIN || errno == EINTR)
-		return ++v->tries == TRIES;
-	return true;
-}
-
 void ox_reap_work(struct ox_reap *r)
 {
 	__u64 expirations, now = ox_now_ns();
@@ -127,23 +114,97 @@ void ox_reap_work(struct ox_reap *r)
 	for (i = 0; i < r->n; i++) {
 		if (r->victims[i].due_ns > now)
 			continue;
-		r->victims[i].due_ns = now + OVERDUE_NS;
-		if (release(&r->victims[i]))
-			drop(r, i--);
+		/* fails if the thread is stuck, and that for long: the kernel has a reaper, too */
+		(void)!send(r->channel, &r->victims[i], sizeof(r->victims[i]), MSG_DONTWAIT);
+		drop(r, i--);
 	}
 	set_timer(r);
 }
 
+void ox_reap_tell(const struct ox_reap *r)
+{
+	struct ox_reap_victim v;
+
+	while (recv(r->channel, &v, sizeof(v), MSG_DONTWAIT) == sizeof(v))
+		ox_warn("process %u was slow to die: its memory was released by "
+			"process_mrelease()", v.pid);
+}
+
+/* ---- the thread: shares nothing with the others ---------------------------------------------- */
+
+/* True: its memory is back. */
+static bool release(const struct ox_reap_victim *v)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, v->pid, 0);
+	const struct timespec pause = { .tv_nsec = TRY_AGAIN_NS };
+	unsigned int i;
+	int adj;
+
+	/* the start time is asked after the pidfd is there: so the two are the same process */
+	if (pidfd < 0 || ox_adj_read(v->pid, v->start_ns, &adj))
+		return false;
+	for (i = 0; i < TRIES; i++) {
+		if (!syscall(SYS_process_mrelease, pidfd, 0))
+			return true;
+		if (errno != EAGAIN)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static void *serve(void *arg)
+{
+	int channel = (int)(intptr_t)arg;
+	struct ox_reap_victim v;
+
+	ssize_t n;
+
+	/* until the other side is closed */
+	while ((n = recv(channel, &v, sizeof(v), 0)) == sizeof(v) || (n < 0 && errno == EINTR)) {
+		if (n > 0 && release(&v))
+			(void)!send(channel, &v, sizeof(v), MSG_NOSIGNAL);
+	}
+	(void)close(channel);
+	return NULL;
+}
+
+static int start_thread(int channel)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	err = pthread_attr_init(&attr) ?: pthread_attr_setstacksize(&attr, STACK_BYTES) ?:
+	      pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) ?:
+	      pthread_create(&thread, &attr, serve, (void *)(intptr_t)channel);
+	(void)pthread_attr_destroy(&attr);
+	return -err;
+}
+
 int ox_reap_start(struct ox_reap *r)
 {
+	int pair[2], err;
+
 	r->n = 0;
 	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	return r->timer < 0 ? ox_err_r(-errno, "timerfd: %m") : 0;
+	if (r->timer < 0)
+		return ox_err_r(-errno, "timerfd: %m");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return ox_err_r(-errno, "socketpair: %m");
+	r->channel = pair[0];
+	err = start_thread(pair[1]);
+	if (!err)
+		return 0;
+	(void)close(pair[1]);
+	return ox_err_r(err, "cannot start a thread: %s", strerror(-err));
 }
 
 void ox_reap_done(struct ox_reap *r)
 {
 	if (r->timer >= 0)
 		(void)close(r->timer);
-	r->timer = -1;
+	if (r->channel >= 0)
+		(void)close(r->channel); /* ends the thread */
+	r->timer = r->channel = -1;
 }

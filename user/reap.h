@@ -11,14 +11,18 @@
 
 #define OX_REAP_MAX 64 /* victims waited for; of more, the oldest are no longer looked after */
 
+/*
+ * process_mrelease() waits for the victim's mmap_lock, which whoever holds it may keep for as long as
+ * he likes: a thread of its own makes the call, for one victim after the other.
+ */
 struct ox_reap {
-	int timer; /* readable when one is overdue: call ox_reap_work(). No timer runs while idle */
+	int timer;   /* readable when one is overdue: call ox_reap_work(). No timer runs while idle */
+	int channel; /* to that thread; readable when it has done something: call ox_reap_tell() */
 	unsigned int n;
 	struct ox_reap_victim {
 		__u64 start_ns;
 		__u64 due_ns; /* CLOCK_MONOTONIC */
 		__u32 pid;
-		__u32 tries;
 	} victims[OX_REAP_MAX];
 };
 
@@ -28,9 +32,13 @@ int ox_reap_start(struct ox_reap *r);
 /* Looks at one event record: victims begin with a kill and end with their `freed`. */
 void ox_reap_record(struct ox_reap *r, const void *rec, size_t size);
 
-/* process_mrelease() for those that are overdue. */
+/* Hands those that are overdue to the thread. */
 void ox_reap_work(struct ox_reap *r);
 
+/* Logs whose memory it has released. */
+void ox_reap_tell(const struct ox_reap *r);
+
+/* Does not wait for the thread, which ends when it can, and with the process at the latest. */
 void ox_reap_done(struct ox_reap *r);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <bpf/bpf.h>
 
 #include "faults/faults.h"
@@ -17,6 +18,8 @@
 #include "lib/testbpf.h"
 
 #define OOMS 8 /* that take nobody */
+#define OTHER "/other" /* cgroup with an OOM of its own */
+#define OTHER_MIB 32
 
 /* ---- whom nobody may kill -------------------------------------------------------------------- */
 
@@ -125,6 +128,79 @@ static void play_stuck(void)
 		cast_expect_dead(&cast);
 	cast_close(&cast);
 	cgroup_drain(SCENE_CGROUP, 8);
+}
+
+static bool logged(void *w)
+{
+	return kmsg_kills_of(worker_pid(w)) > 0;
+}
+
+static bool stuck(void *w)
+{
+	return proc_state(worker_pid(w)) == 'D';
+}
+
+/* A thread of oomx has asked for lp's memory. */
+static bool oomx_waits(void *arg)
+{
+	pid_t tids[16];
+	unsigned int i, n = proc_threads(daemon_pid(), tids, 16);
+	char path[64], call[256];
+
+	(void)arg;
+	for (i = 0; i < n && i < 16; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/syscall", tids[i]);
+		if (!proc_read(path, call, sizeof(call)) && atoi(call) == SYS_process_mrelease)
+			return true;
+	}
+	return false;
+}
+
+static bool told_of_other(void *w)
+{
+	return daemon_find(OOMX_REC_KILL, 0, worker_pid(w)) != NULL;
+}
+
+/*
+ * lp is stuck with its mmap_lock taken, so that not even its memory can be had: who asks for that
+ * waits for as long. oomx does (process_mrelease()), and has to see the next OOM none the less.
+ */
+static void play_stuck_mapping(void)
+{
+	const struct worker_growth g = { .mib = 110, .threads = 1 };
+	struct worker_spec lp = { .comm = "lp", .cgroup = SCENE_LP, .anon_kib = 32 << 10,
+				  .stuck_at = HANG_FILE, .stuck_mapping = true };
+	struct worker_spec hp = { .comm = "hp", .cgroup = SCENE_HP };
+	struct worker_spec other = { .comm = "other", .cgroup = OTHER };
+	static struct cast cast;
+	struct worker *victim, *next;
+
+	hang_open();
+	cgroup_make(OTHER);
+	cgroup_set_mib(OTHER, "memory.max", OTHER_MIB);
+	cast_open(&cast);
+	victim = cast_add(&cast, &lp, true);
+	next = cast_add(&cast, &other, true);
+	cast.trigger = cast_add(&cast, &hp, false);
+	cast_ready(&cast);
+	if (!suite_wait(stuck, victim, SUITE_STEP_MS))
+		suite_fail("lp is not stuck: it %s", worker_fate(victim));
+	worker_grow(cast.trigger, &g);
+	if (!suite_wait(logged, victim, SUITE_STEP_MS))
+		suite_fail("lp is not killed");
+	cgroup_set(SCENE_CGROUP, "memory.max", "max"); /* nobody else has to die for hp */
+	if (!suite_wait(oomx_waits, NULL, SUITE_STEP_MS))
+		suite_fail("oomx does not ask for lp's memory, or got it");
+	worker_grow(next, &g);
+	if (!suite_wait(told_of_other, next, SUITE_STEP_MS))
+		suite_fail("expected the next OOM to be told while oomx asks for lp's memory");
+	hang_release();
+	if (cast_await(&cast))
+		cast_expect_dead(&cast);
+	cast_close(&cast);
+	cgroup_remove(OTHER);
+	cgroup_drain(SCENE_CGROUP, 8);
+	cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
 }
 
 /* ---- what the administrator has set ---------------------------------------------------------- */
@@ -246,6 +322,7 @@ const struct fault_case faults_around[] = {
 	{ "policy_never", play_policy_never, NULL },
 	{ "all_protected", play_all_protected, play_all_protected },
 	{ "stuck", play_stuck, play_stuck },
+	{ "stuck_mapping", play_stuck_mapping, NULL },
 	{ "allocating_task", play_allocating_task, play_allocating_task },
 	{ "sysrq", play_sysrq, play_sysrq },
 	{ "ftrace_off", play_ftrace_off, NULL },

@@ -15,7 +15,6 @@
 #include "lib/testbpf.h"
 
 #define FORKS 64      /* of lp's children, so many live */
-#define LIMIT_MIB 128 /* the scene's */
 
 const char *const moment_enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
@@ -139,7 +138,7 @@ void moment_end_run(void)
 		daemon_complain_events();
 	cgroup_set(SCENE_LP, "cgroup.kill", "1");
 	scene_clear(&moment_scene);
-	cgroup_set_mib(SCENE_CGROUP, "memory.max", LIMIT_MIB);
+	cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
 	suite_run_end();
 }
 

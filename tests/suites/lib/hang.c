@@ -55,7 +55,8 @@ static void answer(const struct fuse_in_header *h)
 				      .max_write = 4096 };
 	struct fuse_entry_out entry = { .nodeid = FILE_INODE, .attr = attr_of(FILE_INODE) };
 	struct fuse_attr_out attr = { .attr = attr_of(h->nodeid) };
-	struct fuse_open_out file = { .open_flags = FOPEN_DIRECT_IO };
+	const struct fuse_open_in *in = (const void *)(h + 1);
+	struct fuse_open_out file = {};
 
 	switch (h->opcode) {
 	case FUSE_INIT:
@@ -68,6 +69,8 @@ static void answer(const struct fuse_in_header *h)
 		reply(h->unique, 0, &attr, sizeof(attr));
 		break;
 	case FUSE_OPEN:
+		if (!(in->flags & O_NONBLOCK)) /* those go by the page cache */
+			file.open_flags = FOPEN_DIRECT_IO;
 		reply(h->unique, 0, &file, sizeof(file));
 		break;
 	case FUSE_READ: /* never */

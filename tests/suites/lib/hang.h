@@ -2,7 +2,8 @@
 /*
  * hang.h - a file that nobody can read: a FUSE file system of one file, served by a thread of the
  * suite, that never answers a read. Who reads it sleeps, and from SIGKILL on does so for good
- * (fs/fuse/dev.c, request_wait_answer(): a request that user space has seen is waited for).
+ * (fs/fuse/dev.c, request_wait_answer(): a request that user space has seen is waited for). Who
+ * opens it with O_NONBLOCK reads by way of the page cache.
  */
 #ifndef SUITE_HANG_H
 #define SUITE_HANG_H

@@ -13,7 +13,6 @@
  * machine's own OOM has more to spare, since others (page cache, the kernel) move meanwhile: hp
  * stops `AFTER` MiB beyond the first kill, which lp's death pays for twice over.
  */
-#define LIMIT_MIB 128
 #define MEMCG_LP_MIB 32
 #define MEMCG_H2_MIB 24
 #define MEMCG_HP_MIB 90
@@ -57,7 +56,7 @@ void scene_open(struct scene *s, bool global, unsigned int triggers)
 	if (global)
 		cgroup_set(SCENE_CGROUP, "memory.max", "max");
 	else
-		cgroup_set_mib(SCENE_CGROUP, "memory.max", LIMIT_MIB);
+		cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
 	if (global)
 		start_ballast(s);
 }

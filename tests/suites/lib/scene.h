@@ -14,6 +14,7 @@
 #include "lib/worker.h"
 
 #define SCENE_CGROUP "/t"
+#define SCENE_LIMIT_MIB 128 /* its memory.max, but for global OOMs */
 #define SCENE_LP SCENE_CGROUP "/lp"
 #define SCENE_H2 SCENE_CGROUP "/h2"
 #define SCENE_HP SCENE_CGROUP "/hp"

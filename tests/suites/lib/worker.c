@@ -102,6 +102,7 @@ struct worker *worker_start(const struct worker_spec *spec)
 	s->nodes = spec->nodes;
 	s->nodes_preferred = spec->nodes_preferred;
 	snprintf(s->stuck_at, sizeof(s->stuck_at), "%s", spec->stuck_at ? spec->stuck_at : "");
+	s->stuck_mapping = spec->stuck_mapping;
 	s->room_kib = spec->room_kib;
 
 	snprintf(index, sizeof(index), "%zu", (size_t)(w - pool.workers));

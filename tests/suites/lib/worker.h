@@ -36,6 +36,7 @@ struct worker_spec {
 	bool nodes_preferred; /* ... which it rather has than others, no more than that */
 	const char *exe; /* a copy of this program to run in its place; NULL: this one */
 	const char *stuck_at; /* once ready, it reads this file, and is stuck there if that is */
+	bool stuck_mapping; /* ... maps it, holding its mmap_lock (of HANG_FILE) */
 	unsigned int room_kib; /* mapped, and never touched by itself: see `into` */
 };
 

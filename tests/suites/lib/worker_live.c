@@ -462,6 +462,40 @@ static void __attribute__((noreturn)) get_stuck(struct worker_slot *s)
 	give_up("was not stuck", 0);
 }
 
+static void *read_cached(void *arg)
+{
+	int fd = open(life.slot->stuck_at, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char c;
+
+	tell_tid();
+	if (fd < 0 || read(fd, &c, 1) < 0)
+		give_up(life.slot->stuck_at, errno);
+	return arg;
+}
+
+/*
+ * Whoever maps a file that is read past the page cache waits for the pages that are there
+ * (fuse_file_mmap(), fs/fuse/file.c, 6.1 to 7.3): that of a read which never comes back is locked.
+ */
+static void __attribute__((noreturn)) get_stuck_mapping(struct worker_slot *s)
+{
+	int fd = open(s->stuck_at, O_RDONLY | O_CLOEXEC);
+	pthread_t t;
+
+	if (fd < 0)
+		give_up(s->stuck_at, errno);
+	start_thread(&t, read_cached, NULL);
+	__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);
+	for (;;) { /* until the other one is that far */
+		void *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (p == MAP_FAILED)
+			give_up(s->stuck_at, errno);
+		munmap(p, PAGE);
+		usleep(1000);
+	}
+}
+
 void worker_live(struct worker_slot *s)
 {
 	pthread_t t;
@@ -497,7 +531,9 @@ void worker_live(struct worker_slot *s)
 	}
 	if (s->sharers)
 		start_sharers(s);
-	if (s->stuck_at[0])
+	if (s->stuck_at[0] && s->stuck_mapping)
+		get_stuck_mapping(s);
+	else if (s->stuck_at[0])
 		get_stuck(s);
 
 	__atomic_store_n(&s->state, WORKER_READY, __ATOMIC_RELEASE);

@@ -19,7 +19,7 @@ struct worker_slot {
 	char cgroup[CGROUP_PATH_LEN];
 	int adj;
 	unsigned int anon_kib, file_kib, shmem_kib, pgtables_kib, threads, uid;
-	bool leader_exits, adj_keeps_min, pid_ns, nodes_preferred;
+	bool leader_exits, adj_keeps_min, pid_ns, nodes_preferred, stuck_mapping;
 	unsigned int sharers, nodes;
 	char stuck_at[64]; /* "": nowhere */
 	unsigned int room_kib;
