@@ -12,11 +12,11 @@
 #define OX_REAP_MAX 64 /* victims waited for; of more, the oldest are no longer looked after */
 
 /*
- * process_mrelease() waits for the victim's mmap_lock, which whoever holds it may keep for as long as
- * he likes: a thread of its own makes the call, for one victim after the other.
+ * process_mrelease() waits for the victim's mmap_lock, which it may keep as long as it likes:
+ * a thread of its own makes the call, for one victim after the other.
  */
 struct ox_reap {
-	int timer;   /* readable when one is overdue: call ox_reap_work(). No timer runs while idle */
+	int timer;   /* readable when one is overdue: call ox_reap_work(); off while there is none */
 	int channel; /* to that thread; readable when it has done something: call ox_reap_tell() */
 	unsigned int n;
 	struct ox_reap_victim {

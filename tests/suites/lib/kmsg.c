@@ -15,6 +15,7 @@ static struct {
 	int fd;
 	struct kmsg_kill kills[KMSG_KILLS_MAX];
 	unsigned int n_kills;
+	char trigger[16]; /* of an OOM that nobody is logged as killed for, yet */
 	int64_t zone_kib; /* of a report's largest zone, as are the others; 0: no report is new */
 	int64_t free_kib, high_kib, pcp_kib;
 	pid_t chosen; /* by the kernel, not logged as killed yet; 0: nobody */
@@ -133,6 +134,8 @@ static void note_kill(const char *text, const char *at)
 		len = sizeof(k->comm) - 1;
 	memcpy(k->comm, open + 1, len);
 	k->comm[len] = '\0';
+	memcpy(k->trigger, log_.trigger, sizeof(k->trigger));
+	log_.trigger[0] = '\0';
 	k->free_kib = log_.zone_kib ? log_.free_kib : -1;
 	k->high_kib = log_.zone_kib ? log_.high_kib : -1;
 	k->pcp_kib = log_.zone_kib ? log_.pcp_kib : -1;
@@ -157,6 +160,15 @@ static void note_zone(const char *text)
 	log_.high_kib = high;
 	log_.free_kib = zone_number(text, " free:");
 	log_.pcp_kib = zone_number(text, " free_pcp:");
+}
+
+/* "lp invoked oom-killer: gfp_mask=..." (dump_header(), mm/oom_kill.c, 6.1 to 7.3) */
+static void note_trigger(const char *text)
+{
+	const char *at = strstr(text, " invoked oom-killer: ");
+
+	if (at)
+		snprintf(log_.trigger, sizeof(log_.trigger), "%.*s", (int)(at - text), text);
 }
 
 /* /dev/kmsg writes what is not printable ASCII, and the backslash, as \xNN. */
@@ -198,6 +210,7 @@ static void note(const char *text)
 		note_kill(text, at);
 	else
 		note_zone(text);
+	note_trigger(text);
 	note_chosen(text);
 	if (log_.trouble[0])
 		return;
