@@ -16,8 +16,8 @@
  * a thread of its own makes the call, for one victim after the other.
  */
 struct ox_reap {
-	int timer;   /* readable when one is overdue: call ox_reap_work(); off while there is none */
-	int channel; /* to that thread; readable when it has done something: call ox_reap_tell() */
+	int timer; /* readable when one is overdue: call ox_reap_work(); off while there is none */
+	int channel; /* to that thread, readable when it has released one: call ox_reap_tell() */
 	unsigned int n;
 	struct ox_reap_victim {
 		__u64 start_ns;

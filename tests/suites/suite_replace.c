@@ -194,9 +194,9 @@ static unsigned int told_by[LP_MAX];
 
 static void count_events(const char *path)
 {
+	struct event e, stood_back = {};
 	static char line[65536];
 	char why[128];
-	struct event e;
 	unsigned int i;
 	FILE *f = fopen(path, "re");
 
@@ -210,8 +210,12 @@ static void count_events(const char *path)
 			suite_fail("not a proper event: %s: %.300s", why, line);
 			continue;
 		}
+		if (e.type == OOMX_REC_ABSTAIN)
+			stood_back = e;
 		if (e.type == OOMX_REC_KERNEL_KILL)
-			suite_fail("the kernel chose by itself: %s", e.who.comm);
+			suite_fail("the kernel chose by itself: %s; why oomx stood back: %s",
+				   e.who.comm, stood_back.decision == e.decision ?
+				   stood_back.reason : "not told");
 		if (e.type != OOMX_REC_KILL)
 			continue;
 		for (i = 0; i < storm.n_killed; i++)
