@@ -74,7 +74,7 @@ static int find_target(struct explain *e)
 	int err;
 
 	if (!ox_parse_u32(e->what, 1, 1U << 22, &e->pid)) {
-		err = ox_process_read(e->pid, 0, &e->process);
+		err = ox_process_read(e->pid, 0, /* cmdline= */ true, &e->process);
 		memcpy(e->cgroup, e->process.cgroup, sizeof(e->cgroup));
 		return err ? ox_err_r(-ENXIO, "explain: process %u: %s", e->pid, strerror(-err)) : 0;
 	}

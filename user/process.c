@@ -150,7 +150,7 @@ static int read_cgroup(int dir, struct ox_process *p)
 	return ox_cgroup_path_from_proc(line, p->cgroup, sizeof(p->cgroup));
 }
 
-int ox_process_read(__u32 pid, __u64 start_ns, struct ox_process *ret)
+int ox_process_read(__u32 pid, __u64 start_ns, bool cmdline, struct ox_process *ret)
 {
 	_cleanup_close_ int dir = ox_process_open(pid, start_ns);
 	int err;
@@ -159,7 +159,8 @@ int ox_process_read(__u32 pid, __u64 start_ns, struct ox_process *ret)
 		return dir;
 	read_exe(dir, ret);
 	err = read_comm(dir, ret);
-	if (!err)
+	ret->cmdline[0] = '\0';
+	if (!err && cmdline)
 		err = read_cmdline(dir, ret);
 	if (!err)
 		err = read_uid(dir, ret);

@@ -19,10 +19,12 @@ struct ox_process {
 };
 
 /*
- * start_ns (CLOCK_BOOTTIME) tells it from another with the same id; 0: whoever has it now.
+ * start_ns (CLOCK_BOOTTIME) tells it from another with the same id; 0: whoever has it now. cmdline:
+ * read that, too, or leave it empty. It is in the process's own memory, and whoever reads it waits
+ * for the mmap_lock (get_cmdline(), mm/util.c, access_remote_vm()), which the process may keep.
  * 0; -ESRCH: it is gone; other -errno.
  */
-int ox_process_read(__u32 pid, __u64 start_ns, struct ox_process *ret);
+int ox_process_read(__u32 pid, __u64 start_ns, bool cmdline, struct ox_process *ret);
 
 /*
  * When the process of this directory below /proc started, in clock ticks since boot

@@ -113,7 +113,8 @@ static void look_at(struct ox_procs *p, const struct oomx_proc_rec *r)
 	__u32 pid = r->pid;
 	size_t number = 0, any = 0;
 	int err = p->rules && (p->rules->process || shielded) ?
-			  ox_process_read(pid, r->start_ns, &proc) : -ESRCH;
+			  ox_process_read(pid, r->start_ns, p->rules->cmdline, &proc) :
+			  -ESRCH;
 
 	if (!err && proc.exe_hidden)
 		tell_hidden(p, pid);

@@ -144,7 +144,7 @@ static int add_process(struct measure *m, __u32 pid)
 
 	/* the kernel kills neither init nor those who are shielded */
 	if (pid == 1 || !read_memory(pid, &own, &shmem) || ox_adj_read(pid, 0, &adj) ||
-	    adj == SHIELDED || ox_process_read(pid, 0, &proc))
+	    adj == SHIELDED || ox_process_read(pid, 0, m->rules->cmdline, &proc))
 		return 0;
 	err = group_of(m, proc.cgroup, &g);
 	if (err)

@@ -88,6 +88,7 @@ struct ox_rules {
 	size_t n;
 	size_t n_files;
 	bool process; /* some rule is about processes */
+	bool cmdline; /* ... and asks for that */
 	bool unshield; /* some rule gives that */
 	bool state; /* a rule asks about containers: ox_identity_resolve() is needed */
 	bool unprotected; /* a file switches the rules off that come with oomx */

@@ -157,8 +157,12 @@ static int finish(struct ox_rules *rules, int err, const struct ox_located *erro
 		rules->process |= rules->rules[i].process;
 		rules->unshield |= rules->rules[i].gives & OX_GIVES_UNSHIELD;
 		rules->state |= rules->rules[i].gives & OX_GIVES_BAND;
-		for (j = 0; j < rules->rules[i].n_tests; j++)
-			rules->state |= rules->rules[i].tests[j].field->owner == OX_OWNER_CONTAINER;
+		for (j = 0; j < rules->rules[i].n_tests; j++) {
+			const struct ox_field *field = rules->rules[i].tests[j].field;
+
+			rules->state |= field->owner == OX_OWNER_CONTAINER;
+			rules->cmdline |= !strcmp(field->name, "cmdline");
+		}
 	}
 	*ret = rules;
 	return 0;

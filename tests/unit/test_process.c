@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Processes that are gone, and that may not be looked into. (Our own: test_rules.) */
+/* What is read of processes: our own, one that is gone, one that may not be looked into. */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,9 +30,31 @@ static void gone(void **state)
 	if (!pid)
 		_exit(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(ox_process_read((__u32)pid, 0, &p), -ESRCH);
+	assert_int_equal(ox_process_read((__u32)pid, 0, true, &p), -ESRCH);
 	/* another of the same id */
-	assert_int_equal(ox_process_read((__u32)getpid(), 1, &p), -ESRCH);
+	assert_int_equal(ox_process_read((__u32)getpid(), 1, true, &p), -ESRCH);
+}
+
+/* cmdline only if asked for */
+static void our_own(void **state)
+{
+	struct ox_process p;
+	char exe[PATH_MAX] = "", uid[12];
+
+	(void)state;
+	assert_int_equal(ox_process_read((__u32)getpid(), 0, true, &p), 0);
+	assert_true(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
+	assert_string_equal(p.exe, exe);
+	assert_false(p.exe_foreign);
+	assert_string_equal(p.comm, "test_process");
+	assert_non_null(strstr(p.cmdline, "test_process"));
+	snprintf(uid, sizeof(uid), "%u", getuid());
+	assert_string_equal(p.uid, uid);
+	assert_int_equal(p.cgroup[0], '/');
+	assert_int_equal(ox_process_read((__u32)getpid(), 0, false, &p), 0);
+	assert_string_equal(p.cmdline, "");
+	assert_string_equal(p.exe, exe);
+	assert_int_equal(ox_process_read(1U << 22, 0, true, &p), -ESRCH);
 }
 
 /* Whatever it calls itself: blanks and brackets are where fields end. */
@@ -66,7 +91,7 @@ static void hidden(void **state)
 	if (!pid) {
 		if (setgid(NOBODY) || setuid(NOBODY))
 			_exit(1);
-		_exit(ox_process_read((__u32)getppid(), 0, &p) ? 2 :
+		_exit(ox_process_read((__u32)getppid(), 0, false, &p) ? 2 :
 		      !p.exe_hidden || p.exe[0] ? 3 : strcmp(p.comm, "test_process") ? 4 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -77,6 +102,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gone),
+		cmocka_unit_test(our_own),
 		cmocka_unit_test(started),
 		cmocka_unit_test(hidden),
 	};
