@@ -121,7 +121,7 @@ static void check_cgroup(struct ox_checks *c)
 
 	if (ox_cgroup_mount(NULL, mount, sizeof(mount))) {
 		ox_check_cure(ox_check_add(c, "cgroup", OX_CHECK_WARN, "no cgroup v2 is mounted: "
-					   "no priorities, memory limits are only observed"),
+					   "no priorities, no rules"),
 			      "boot with systemd.unified_cgroup_hierarchy=1, or "
 			      "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
 		return;
@@ -133,8 +133,9 @@ static void check_cgroup(struct ox_checks *c)
 				   mount);
 	else
 		ox_check_cure(ox_check_add(c, "cgroup", OX_CHECK_WARN,
-					   "v2 at %s, but without the memory controller: limits of "
-					   "cgroup v1 are only observed", mount),
+					   "v2 at %s, but without the memory controller: priorities "
+					   "and rules go by the cgroups there, limits by those of v1, "
+					   "which take no --scope", mount),
 			      "boot with systemd.unified_cgroup_hierarchy=1, without "
 			      "cgroup_disable=memory");
 }

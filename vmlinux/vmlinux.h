@@ -194,7 +194,9 @@ struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
 	struct page_counter swap;
+	struct page_counter memsw; /* in its place, of cgroup v1 */
 	bool oom_group;
+	int swappiness;
 };
 
 struct pglist_data {

@@ -24,18 +24,30 @@ struct ox_domain {
 	u32 trigger; /* its process id */
 };
 
-/*
- * mem_cgroup_get_max() ?: 1 (mm/memcontrol.c, 6.1 to 7.3, cgroup v2; swappiness 0 of a v1 memcg
- * is not considered)
- */
+/* do_memsw_account() (mm/memcontrol-v1.h): in cgroup v1, a limit of memory and swap together. */
+static __always_inline bool ox_memcg_v1(struct mem_cgroup *memcg)
+{
+	return bpf_core_field_exists(memcg->memsw) &&
+	       BPF_CORE_READ(memcg, css.cgroup, root, hierarchy_id); /* 0 is that of cgroup v2 */
+}
+
+/* mem_cgroup_get_max() ?: 1 (mm/memcontrol.c, 6.1 to 7.3) */
 static __always_inline u64 ox_memcg_pages(struct cgroup_subsys_state *css)
 {
 	struct mem_cgroup *memcg = ox_css_memcg(css);
 	u64 swap_total = ox_symbol_u64(ox_symbol(total_swap_pages));
-	u64 max = BPF_CORE_READ(memcg, memory.max);
-	u64 swap = BPF_CORE_READ(memcg, swap.max);
+	u32 swappiness = ox_symbol_u32(ox_symbol(vm_swappiness));
+	u64 max = BPF_CORE_READ(memcg, memory.max), swap;
 
-	max += swap < swap_total ? swap : swap_total;
+	if (ox_memcg_v1(memcg)) {
+		swap = BPF_CORE_READ(memcg, memsw.max) - max;
+		if (bpf_core_field_exists(memcg->swappiness))
+			swappiness = BPF_CORE_READ(memcg, swappiness);
+	} else {
+		swap = BPF_CORE_READ(memcg, swap.max);
+	}
+	if (swappiness)
+		max += swap < swap_total ? swap : swap_total;
 	return max ?: 1;
 }
 
@@ -293,14 +305,19 @@ static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zo
 				      s32 order)
 {
 	u32 high = bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH);
+	u64 need = ox_pages_of_order(order), memory, memsw;
 	struct mem_cgroup *memcg;
-	u64 usage;
 
 	if (!css)
 		return ox_zones_room((u64)zl, 0, high, order);
 	memcg = ox_css_memcg(css);
-	usage = BPF_CORE_READ(memcg, memory.usage.counter);
-	return usage + ox_pages_of_order(order) <= BPF_CORE_READ(memcg, memory.max);
+	memory = BPF_CORE_READ(memcg, memory.usage.counter);
+	if (ox_memcg_v1(memcg)) {
+		memsw = BPF_CORE_READ(memcg, memsw.usage.counter);
+		if (memsw + need > BPF_CORE_READ(memcg, memsw.max))
+			return false;
+	}
+	return memory + need <= BPF_CORE_READ(memcg, memory.max);
 }
 
 #endif

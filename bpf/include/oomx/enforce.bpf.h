@@ -56,6 +56,8 @@ __noinline int ox_in_scope(u64 domain)
 
 	if (!cfg || !(cfg->flags & OOMX_CFG_SCOPED))
 		return true;
+	if (w.css && ox_memcg_v1(ox_css_memcg(w.css))) /* another hierarchy, with the same ids */
+		return false;
 	bpf_loop(OOMX_DEPTH_MAX, ox_scope_step, &w, 0);
 	return w.found;
 }

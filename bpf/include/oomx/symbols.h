@@ -23,7 +23,8 @@
 	X(oom_lock)                                                                                \
 	X(sysctl_oom_kill_allocating_task)                                                         \
 	X(sysctl_panic_on_oom)                                                                     \
-	X(total_swap_pages)
+	X(total_swap_pages)                                                                        \
+	X(vm_swappiness)
 
 #define OOMX_SYMBOL_FIELD(name) __u64 name;
 struct oomx_symbols {
