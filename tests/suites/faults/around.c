@@ -88,8 +88,10 @@ static void play_all_protected(void)
 			   worker_fate(trigger));
 	if (daemon_running() && !suite_wait(told_nobody, NULL, SUITE_STEP_MS))
 		suite_fail("expected \"abstain\": no_candidate");
+	cgroup_set(SCENE_CGROUP, "memory.max", "max"); /* else they go on and on */
 	cast_expect_dead(&cast);
 	cast_close(&cast);
+	cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
 }
 
 /* lp sleeps where SIGKILL does not wake it: only its memory can be had, the process stays. */
