@@ -255,6 +255,7 @@ static const struct kill_case {
 	{ "remote", play_remote, 0 },
 	{ "kernel_thread", kills_kernel_thread, 0 },
 	{ "kernel_thread_late", kills_kernel_thread_late, 0 },
+	{ "kernel_thread_alone", kills_kernel_thread_alone, NEEDS_NO_OOMX },
 	{ "cpu_max", play_cpu_max, 0 },
 	{ "one_cpu", play_one_cpu, 0 },
 	{ "many", play_many, 0 },
@@ -349,6 +350,7 @@ int main(int argc, char **argv)
 	played += play_all(&o, 0);
 	if (!played)
 		suite_fatal("no case %s", o.only);
+	kills_compare_threads();
 	kills_compare_lists();
 	daemon_stop();
 	close_cgroups();

@@ -27,12 +27,15 @@ struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib,
 
 /* Cases: each plays a run. */
 void kills_kernel_thread(void);
+void kills_kernel_thread_alone(void);
 void kills_kernel_thread_late(void);
 void kills_cpuset(void);
 void kills_mempolicy(void);
 void kills_lists(void);
 void kills_lists_alone(void);
 
-void kills_compare_lists(void); /* a run of its own: of the last two, all runs */
+/* A run of its own each: of all runs of a case, with oomx and without. */
+void kills_compare_threads(void);
+void kills_compare_lists(void);
 
 #endif
