@@ -157,7 +157,6 @@ static void *serve(void *arg)
 {
 	int channel = (int)(intptr_t)arg;
 	struct ox_reap_victim v;
-
 	ssize_t n;
 
 	/* until the other side is closed */
