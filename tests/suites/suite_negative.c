@@ -464,8 +464,12 @@ static bool stands_still(void *arg)
 static bool others_oom(void)
 {
 	const struct kmsg_kill *k;
+	unsigned int i, n = kmsg_kills(&k);
 
-	return kmsg_kills(&k) && k[0].trigger[0] && strcmp(k[0].trigger, "grower");
+	for (i = 0; i < n; i++)
+		if (!k[i].trigger[0] || !strcmp(k[i].trigger, "grower"))
+			return false;
+	return n > 0;
 }
 
 static void play_nofs(void)
