@@ -6,7 +6,6 @@
  * Some cases need two NUMA nodes (kills-numa of tests/vm/suite).
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +15,6 @@
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
-#include "lib/kmsg.h"
 #include "lib/proc.h"
 #include "lib/suite.h"
 
@@ -40,6 +38,23 @@ struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib,
 	struct worker_spec spec = kills_spec(comm, cgroup, mib);
 
 	return cast_add(&kills_cast, &spec, meant);
+}
+
+void kills_compare(const char *what, const struct kills_count *with_oomx,
+		   const struct kills_count *alone, unsigned int more)
+{
+	char name[64];
+
+	if (!with_oomx->runs || !alone->runs)
+		return;
+	snprintf(name, sizeof(name), "%s_compared", what);
+	suite_run_begin(name, 1);
+	printf("%s: a second victim in %u of %u runs, with the kernel alone in %u of %u\n", what,
+	       with_oomx->second, with_oomx->runs, alone->second, alone->runs);
+	if (with_oomx->second > alone->second + more)
+		suite_fail("expected %u runs with a second victim with oomx, or fewer: %u",
+			   alone->second + more, with_oomx->second);
+	suite_run_end();
 }
 
 /* hp grows, next to an h2 that stands by. */

@@ -19,9 +19,7 @@
 #define THREAD_H2_MIB 26
 #define DEVICE_MIB 44
 
-static struct seconds {
-	unsigned int runs, second; /* of them, with a second victim */
-} with_oomx, alone;
+static struct kills_count with_oomx, alone;
 
 /*
  * Where the kernel loses sight of who is exiting, it kills the next as well, with oomx as without:
@@ -87,7 +85,7 @@ static void play(void)
 	cgroup_set("", "cgroup.subtree_control", "-io");
 }
 
-static void play_counting(struct seconds *count, int lp_adj)
+static void play_counting(struct kills_count *count, int lp_adj)
 {
 	struct worker_spec spec = kills_spec("lp", LP, THREAD_LP_MIB);
 	const struct kmsg_kill *logged;
@@ -117,20 +115,9 @@ void kills_kernel_thread_alone(void)
 	play_counting(&alone, 1000);
 }
 
-/* Not more second victims than the kernel has alone, but for what may be chance. */
 void kills_compare_threads(void)
 {
-	unsigned int more = 3 + alone.runs / 5;
-
-	if (!with_oomx.runs || !alone.runs)
-		return;
-	suite_run_begin("kernel_thread_compared", 1);
-	printf("kernel_thread: a second victim in %u of %u runs, with the kernel alone in %u of %u\n",
-	       with_oomx.second, with_oomx.runs, alone.second, alone.runs);
-	if (with_oomx.second > alone.second + more)
-		suite_fail("expected %u runs with a second victim with oomx, or fewer: %u",
-			   alone.second + more, with_oomx.second);
-	suite_run_end();
+	kills_compare("kernel_thread", &with_oomx, &alone, 3 + alone.runs / 5);
 }
 
 static bool stopped(void *pid)

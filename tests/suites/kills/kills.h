@@ -25,6 +25,17 @@ extern struct cast kills_cast; /* of the run */
 struct worker_spec kills_spec(const char *comm, const char *cgroup, unsigned int mib);
 struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib, bool meant);
 
+struct kills_count {
+	unsigned int runs, second; /* of them, with a second victim */
+};
+
+/*
+ * A run of its own: with oomx, not more runs with a second victim than with the kernel alone, but
+ * for so many more, which may be chance. Nothing where one of the two was not played.
+ */
+void kills_compare(const char *what, const struct kills_count *with_oomx,
+		   const struct kills_count *alone, unsigned int more);
+
 /* Cases: each plays a run. */
 void kills_kernel_thread(void);
 void kills_kernel_thread_alone(void);
@@ -34,7 +45,7 @@ void kills_mempolicy(void);
 void kills_lists(void);
 void kills_lists_alone(void);
 
-/* A run of its own each: of all runs of a case, with oomx and without. */
+/* The same, of all runs of a case. */
 void kills_compare_threads(void);
 void kills_compare_lists(void);
 

@@ -23,9 +23,7 @@
 #define LISTS_LP_MIB 32
 #define NODE_AFTER_MIB 8
 
-static struct on_lists {
-	unsigned int runs, second;
-} with_oomx, alone, *on_lists;
+static struct kills_count with_oomx, alone, *on_lists;
 
 static int64_t node_free_mib(unsigned int node)
 {
@@ -169,18 +167,7 @@ void kills_lists_alone(void)
 	play_on_lists(1000);
 }
 
-/* Not more second victims than the kernel has alone; a fifth more may be chance. */
 void kills_compare_lists(void)
 {
-	unsigned int more = alone.runs / 5 > 2 ? alone.runs / 5 : 2;
-
-	if (!with_oomx.runs || !alone.runs)
-		return;
-	suite_run_begin("lists_compared", 1);
-	printf("lists: a second victim in %u of %u runs, with the kernel alone in %u of %u\n",
-	       with_oomx.second, with_oomx.runs, alone.second, alone.runs);
-	if (with_oomx.second > alone.second + more)
-		suite_fail("expected %u second victims with oomx, or fewer: %u",
-			   alone.second + more, with_oomx.second);
-	suite_run_end();
+	kills_compare("lists", &with_oomx, &alone, alone.runs / 5 > 2 ? alone.runs / 5 : 2);
 }
