@@ -68,6 +68,10 @@ struct mm_struct {
 	mm_flags_t flags;
 };
 
+struct mmu_gather {
+	struct mm_struct *mm;
+};
+
 typedef struct {
 	unsigned long sig[1];
 } sigset_t;

@@ -59,8 +59,10 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 				      BPF_CORE_READ(ac, nodemask), &s->nodes);
 		ox_early(s);
 	}
-	ox_guard_global(BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
-			bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH));
+	ox_guard_passing();
+	if (ox_guard_global(BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
+			    bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH)))
+		ox_guard_passing();
 	return 0;
 }
 
@@ -160,6 +162,17 @@ int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 {
 	ox_enforced();
 	ox_watch_leave(oc, ret);
+	return 0;
+}
+
+/* Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), which has users. */
+SEC("fexit/unmap_vmas")
+int BPF_PROG(ox_mm_unmapped, struct mmu_gather *tlb)
+{
+	struct mm_struct *mm = tlb->mm;
+
+	if (!mm->mm_users.counter)
+		ox_guard_unmapped((u64)mm);
 	return 0;
 }
 

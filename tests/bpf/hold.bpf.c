@@ -20,16 +20,19 @@ struct {
 
 struct spin {
 	struct hold_at *at;
+	struct hold_at *until; /* or NULL */
 	u64 end_ns;
 	bool over;
 };
 
 static int step(u32 i, struct spin *s)
 {
-	struct hold_at *at = s->at;
+	struct hold_at *at = s->at, *until = s->until;
 
 	if (!at)
 		return 1;
+	if (until && ox_once(until->held))
+		at->go = 1;
 	s->over = ox_once(at->go) || bpf_ktime_get_ns() > s->end_ns;
 	return s->over;
 }
@@ -55,17 +58,28 @@ static __always_inline bool meant(const struct hold_at *at)
 	return true;
 }
 
+/* of: HOLD_* plus 1, or 0 */
+static __always_inline struct hold_at *other(struct hold *h, u32 of)
+{
+	return of ? &h->at[(of - 1) & (HOLDS - 1)] : NULL;
+}
+
 static __always_inline int keep(u32 where)
 {
 	struct spin s = {};
 	u32 zero = 0;
 	struct hold *h = bpf_map_lookup_elem(&hold, &zero);
+	struct hold_at *after;
 
 	if (!h)
 		return 0;
 	s.at = &h->at[where];
 	if (!ox_once(s.at->armed) || !meant(s.at))
 		return 0;
+	after = other(h, s.at->after);
+	if (after && !ox_once(after->held))
+		return 0;
+	s.until = other(h, s.at->until);
 	s.at->armed = 0;
 	s.end_ns = bpf_ktime_get_ns() + (s.at->for_ns ?: HOLD_MAX_NS);
 	ox_once(s.at->held) = 1;
@@ -104,6 +118,13 @@ int BPF_PROG(hold_fork)
 }
 
 /* Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), for whoever still has an mm. */
+SEC("fentry/unmap_vmas")
+int BPF_PROG(hold_unmap)
+{
+	return bpf_get_current_task_btf()->mm ? 0 : keep(HOLD_UNMAP);
+}
+
+/* Called by both of them after that. */
 SEC("fentry/free_pgtables")
 int BPF_PROG(hold_free)
 {

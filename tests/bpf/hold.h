@@ -10,12 +10,15 @@
 #define HOLD_LOOK 2 /* in the kernel's choice of a victim, before it has looked at anybody */
 #define HOLD_FREE 3 /* in exit_mmap(), MMF_OOM_SKIP being set and the pages not given back */
 #define HOLD_SCAN 4 /* in a memcg's OOM, before the kernel has looked at anybody */
-#define HOLDS 5
+#define HOLD_UNMAP 5 /* in exit_mmap(), before its memory is unmapped */
+#define HOLDS 8 /* a power of two, for the verifier */
 
 /* One way to be held. A thread's comm has to be this one. */
 struct hold_at {
 	char comm[16];
 	__u64 for_ns; /* by the suite: it goes on after so long by itself; 0: not */
+	__u32 after; /* by the suite: HOLD_* plus 1; not before somebody is there; 0: at once */
+	__u32 until; /* by the suite: HOLD_* plus 1; it goes on once somebody is; 0: not */
 	__u32 armed; /* by the suite: whoever comes next; reset by that */
 	__u32 held;  /* by the program: it is there */
 	__u32 go;    /* by the suite: it may go on */

@@ -146,7 +146,6 @@ struct ox_awaited_scan {
 static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
-
 	struct task_struct *leader = v->leader;
 
 	if (!v->mm || ox_once(v->gone) || scan->now - v->kill_ns > scan->max_ns)
@@ -162,7 +161,8 @@ static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
 
 /*
  * Of the whole machine: the kernel's scan will find an earlier victim and wait for it. It has to
- * happen at once: it ceases to wait before all of that victim's memory is back.
+ * happen at once: it ceases to wait before all of that victim's memory is back. A victim that is as
+ * far as that waits for the scan (ox_guard_unmapped()), told of it before it is looked at.
  */
 static __noinline bool ox_awaited(struct ox_domain *d)
 {
@@ -172,7 +172,9 @@ static __noinline bool ox_awaited(struct ox_domain *d)
 	if (!cfg || d->css || d->nodes)
 		return false;
 	scan.max_ns = cfg->inflight_ns;
+	__sync_lock_test_and_set(&ox_now.awaiting, true);
 	bpf_loop(OX_INFLIGHT, ox_awaited_step, &scan, 0);
+	ox_now.awaiting = scan.found;
 	return scan.found;
 }
 

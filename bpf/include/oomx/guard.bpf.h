@@ -20,6 +20,10 @@
  * has found nothing, and has that look ahead of it; and once more where it has not. No longer than
  * the kernel needs: who allocates again at once has kswapd woken, and keeps what is freed from
  * gathering on the lists of CPUs (nr_pcp_high(), mm/page_alloc.c), where no look sees it.
+ *
+ * Between its last look for room and its scan of the processes the kernel would cease to wait for
+ * a victim that gets that far just then. So there the victim waits, for a moment, until nobody is
+ * between the two any more: it has said so before, and whoever comes now is held.
  */
 #ifndef OOMX_GUARD_BPF_H
 #define OOMX_GUARD_BPF_H
@@ -54,12 +58,13 @@ static __always_inline bool ox_freeing(struct ox_inflight *v)
 	return !BPF_CORE_READ(mm, mm_users.counter);
 }
 
-/* It is being freed, and the kernel does not wait for it any more. */
+/* It is being freed, and the kernel does not wait for it any more, or will not in a moment. */
 static __always_inline bool ox_past_waiting(struct ox_inflight *v)
 {
 	struct mm_struct *mm = (void *)v->mm;
 
-	return ox_freeing(v) && ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP);
+	return ox_once(v->unmapped) ||
+	       (ox_freeing(v) && ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP));
 }
 
 /* The reaper has done with it or can do nothing about it: the kernel does not wait any more. */
@@ -241,13 +246,71 @@ static __always_inline bool ox_held_may(struct oomx_config *cfg, u64 now)
 	return ox_held.spent_ns < cfg->hold_budget_ns;
 }
 
+/* How long it may take to get from ox_guard_global() to out_of_memory() */
+#define OX_PASSING_NS 5000000ULL
+
+u64 ox_passed_ns; /* when somebody last went on from ox_guard_global() to his last look for room */
+
+/*
+ * A full barrier. Who goes on says so, and then looks for victims that are as far as that; a victim
+ * says that it is, and then looks for whoever went on. One of the two sees the other.
+ */
+static __always_inline void ox_guard_passing(void)
+{
+	__sync_lock_test_and_set(&ox_passed_ns, bpf_ktime_get_ns());
+}
+
+struct ox_unmapped_wait {
+	u64 passed_ns; /* until then, somebody who has not been held may be on his way */
+	u64 end_ns;
+	bool late;
+};
+
+static int ox_unmapped_step(u32 i, struct ox_unmapped_wait *w)
+{
+	u64 now = bpf_ktime_get_ns();
+
+	w->late = now > w->end_ns;
+	return w->late || (now > w->passed_ns && !ox_once(ox_now.awaiting));
+}
+
+static int ox_unmapped_find_step(u32 i, u64 *mm)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+
+	if (v->mm != *mm || ox_once(v->gone))
+		return 0;
+	__sync_lock_test_and_set(&v->unmapped, 1);
+	*mm = 0;
+	return 1;
+}
+
+/* In exit_mmap(), before MMF_OOM_SKIP is set. */
+static __noinline int ox_guard_unmapped(u64 mm)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	struct ox_unmapped_wait w = { .end_ns = bpf_ktime_get_ns() };
+	struct oomx_config *cfg = ox_config();
+
+	bpf_loop(OX_INFLIGHT, ox_unmapped_find_step, &mm, 0);
+	if (mm || !cfg || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD ||
+	    ox_symbol_u32(ox_symbol(__num_online_cpus)) == 1)
+		return 0;
+	w.end_ns += cfg->wait_ns;
+	w.passed_ns = ox_once(ox_passed_ns) + OX_PASSING_NS;
+	bpf_loop(OX_SPINS_MAX, ox_unmapped_step, &w, 0);
+	if (w.late)
+		ox_count(guard_timeouts);
+	return 0;
+}
+
 /*
  * Nothing was reclaimed, or all zones are given up on; oom_lock is not taken. Many may be held at
  * once, and where the kernel does not preempt them, on all CPUs, of which the victim needs one:
  * then for a short time. mark: the watermark that the kernel asks for next. nodes: NULL for those
- * that the task's cpuset allows.
+ * that the task's cpuset allows. True: it was held.
  */
-static __noinline int ox_guard_global(struct zonelist *zonelist, nodemask_t *nodes, u32 mark)
+static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *nodes, u32 mark)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark };
@@ -259,10 +322,10 @@ static __noinline int ox_guard_global(struct zonelist *zonelist, nodemask_t *nod
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
 	    ox_exiting(cur) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
-		return 0;
+		return false;
 	ox_freeing_step(0, &f);
 	if (!f.found || !ox_held_may(f.cfg, f.now))
-		return 0;
+		return false;
 	since = f.now;
 	first = !__sync_fetch_and_add(&ox_held.threads, 1);
 	bpf_loop(OX_SPINS_MAX, ox_freeing_step, &f, 0);
@@ -272,7 +335,7 @@ static __noinline int ox_guard_global(struct zonelist *zonelist, nodemask_t *nod
 	ox_count(guards);
 	if (f.late)
 		ox_count(guard_timeouts);
-	return 0;
+	return true;
 }
 
 #endif

@@ -101,6 +101,7 @@ struct ox_inflight {
 	u64 hold_end_ns; /* until then, triggers of global OOMs wait for it; 0: none has yet */
 	u32 pid;
 	u32 gone;
+	u32 unmapped; /* all but given back: the kernel ceases to wait for it next */
 	u32 may_hide; /* the kernel may lose sight of it before it is gone */
 	s32 queued;   /* threads of it that want oom_lock, and can't be killed out of that */
 };
@@ -127,6 +128,7 @@ struct ox_now {
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */
+	u32 awaiting;	/* as bool: it stands back for an earlier victim that the kernel will see */
 };
 
 struct ox_now ox_now;

@@ -117,6 +117,7 @@ static __always_inline void ox_watch_chosen(struct oom_control *oc, struct ox_se
 
 	if (!ox_now.mine)
 		return;
+	ox_now.awaiting = false;
 	ox_now.chosen_pid = BPF_CORE_READ(chosen, tgid);
 	if (!ox_now.ranked)
 		ox_watch_rank(oc, s, /* go_on= */ true);
@@ -156,6 +157,7 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	v.order = s->dom.order;
 	v.slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
 	ox_inflight[v.slot].gone = 0;
+	ox_inflight[v.slot].unmapped = 0;
 	ox_inflight[v.slot].kill_ns = v.kill_ns;
 	ox_inflight[v.slot].start_ns = v.start_ns;
 	ox_inflight[v.slot].pid = v.pid;
@@ -321,6 +323,7 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 
 	if (!ox_now.mine)
 		return;
+	ox_now.awaiting = false;
 	ox_turn_end();
 	ox_now.mine = false;
 	ox_now.choosing = false;

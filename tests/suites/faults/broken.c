@@ -230,7 +230,7 @@ static void play_detached(void)
 		{ "ox_task_exit", false },	{ "ox_forked", false },
 		{ "ox_reaped", false },		{ "ox_mm_gone_missed", false },
 		{ "ox_global_failed", false },	{ "ox_global_failing", false },
-		{ "ox_reclaimed", false },
+		{ "ox_reclaimed", false },	{ "ox_mm_unmapped", false },
 	};
 	static unsigned int next;
 	unsigned int i = next++ % (sizeof(programs) / sizeof(programs[0]));

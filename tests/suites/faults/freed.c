@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * freed.c - the moment in which a victim's memory is on its way back, and the kernel does not wait
- * for the victim any more, made long (hold.bpf.c): nobody else dies in it. What the victim has is
- * page tables, of which the kernel gives none back before that.
+ * freed.c - moments on a victim's way out, made long (hold.bpf.c), in which the kernel ceases to
+ * wait for it before its memory is back: nobody else dies in them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,30 +13,79 @@
 #include "lib/daemon.h"
 #include "lib/testbpf.h"
 
-/* Within what oomx waits for such memory: guard_ns (user/engine.c) */
-#define MOMENT_NS 200000000ULL
-
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
+
+struct moment_of_freeing {
+	const char *what;
+	const char *programs[4]; /* of hold.bpf.c, a NULL behind */
+	void (*arm)(void);
+	unsigned int reached; /* HOLD_* where somebody has to have been */
+	bool global;
+	bool pgtables; /* what the victim has is page tables */
+};
 
 static struct scene scene;
 static struct hold *hold;
 
-static void play(unsigned int *held)
+static void arm(unsigned int where, const struct hold_at *at)
 {
-	struct hold_at *at = &hold->at[HOLD_FREE];
+	hold->at[where] = *at;
+	__atomic_store_n(&hold->at[where].armed, 1, __ATOMIC_RELEASE);
+}
+
+static void play(const struct moment_of_freeing *m, unsigned int *held)
+{
 	int64_t guards = daemon_counter("counters.guards");
 
-	*at = (struct hold_at){ .comm = "lp", .for_ns = MOMENT_NS };
-	__atomic_store_n(&at->armed, 1, __ATOMIC_RELEASE);
+	*hold = (struct hold){};
+	m->arm();
 	daemon_clear();
 	if (!scene_play(&scene))
 		return;
 	scene_expect_victim(&scene, scene.lp);
 	scene_expect_others_unchanged(&scene);
-	if (!at->held)
+	if (!hold->at[m->reached].held)
 		suite_fail("lp's memory was given back without a moment of waiting");
 	*held += daemon_counter("counters.guards") != guards;
+}
+
+static void play_moment(const struct moment_of_freeing *m, unsigned int runs)
+{
+	struct bpf_object *obj = testbpf_load("hold", NULL);
+	struct bpf_link *links[4];
+	unsigned int i, n, held = 0;
+
+	for (n = 0; m->programs[n]; n++)
+		links[n] = testbpf_attach(obj, m->programs[n]);
+	hold = testbpf_memory(obj, "hold", sizeof(*hold));
+	scene_open(&scene, m->global, 1);
+	scene.lp_pgtables = m->pgtables;
+	daemon_start(enforce);
+	for (i = 1; i <= runs; i++) {
+		suite_run_begin(m->what, i);
+		daemon_require();
+		play(m, &held);
+		if (suite_run_failed())
+			daemon_complain_events();
+		scene_clear(&scene);
+		suite_run_end();
+	}
+	printf("faults %s: oomx held hp in %u of %u runs\n", m->what, held, runs);
+	daemon_stop();
+	scene_close(&scene);
+	while (n--)
+		bpf_link__destroy(links[n]);
+	munmap(hold, sizeof(*hold));
+	bpf_object__close(obj);
+}
+
+/* ---- it is given back ------------------------------------------------------------------------ */
+
+/* Within what oomx waits for such memory: guard_ns (user/engine.c) */
+static void arm_given_back(void)
+{
+	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = 200000000 });
 }
 
 /*
@@ -58,45 +106,57 @@ static bool tables_come_back_at_once(void)
 	return !late;
 }
 
-static void play_freed(const char *what, bool global, unsigned int runs)
+/* What the victim has is page tables, of which the kernel gives none back before. */
+static void play_given_back(const char *what, bool global, unsigned int runs)
 {
-	struct bpf_object *obj;
-	struct bpf_link *link;
-	unsigned int i, held = 0;
+	const struct moment_of_freeing m = {
+		.what = what,
+		.programs = { "hold_free" },
+		.arm = arm_given_back,
+		.reached = HOLD_FREE,
+		.global = global,
+		.pgtables = true,
+	};
 
-	if (!tables_come_back_at_once()) {
+	if (tables_come_back_at_once())
+		play_moment(&m, runs);
+	else
 		printf("faults %s: nothing to play, page tables come back late\n", what);
-		return;
-	}
-	obj = testbpf_load("hold", NULL);
-	link = testbpf_attach(obj, "hold_free");
-	hold = testbpf_memory(obj, "hold", sizeof(*hold));
-	scene_open(&scene, global, 1);
-	scene.lp_pgtables = true;
-	daemon_start(enforce);
-	for (i = 1; i <= runs; i++) {
-		suite_run_begin(what, i);
-		daemon_require();
-		play(&held);
-		if (suite_run_failed())
-			daemon_complain_events();
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	printf("faults %s: hp was held in %u of %u runs\n", what, held, runs);
-	daemon_stop();
-	scene_close(&scene);
-	bpf_link__destroy(link);
-	munmap(hold, sizeof(*hold));
-	bpf_object__close(obj);
 }
 
 void faults_freed_memcg(unsigned int runs)
 {
-	play_freed("memory given back, memcg", false, runs);
+	play_given_back("memory given back, memcg", false, runs);
 }
 
 void faults_freed_global(unsigned int runs)
 {
-	play_freed("memory given back, global", true, runs);
+	play_given_back("memory given back, global", true, runs);
+}
+
+/* ---- the kernel looks at the same time ------------------------------------------------------ */
+
+/*
+ * hp has found no room for the last time, and scans the processes; before it gets to lp, lp goes
+ * all the way to where the kernel does not wait for it any more, if nothing keeps it for so long.
+ */
+static void arm_looked_for(void)
+{
+	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = 20000000 });
+	arm(HOLD_LOOK, &(struct hold_at){ .comm = "hp", .for_ns = 60000000,
+					  .after = HOLD_UNMAP + 1, .until = HOLD_FREE + 1 });
+	arm(HOLD_UNMAP, &(struct hold_at){ .comm = "lp", .until = HOLD_LOOK + 1 });
+}
+
+void faults_looked_for(unsigned int runs)
+{
+	static const struct moment_of_freeing m = {
+		.what = "looked for, global",
+		.programs = { "hold_look", "hold_unmap", "hold_free" },
+		.arm = arm_looked_for,
+		.reached = HOLD_LOOK,
+		.global = true,
+	};
+
+	play_moment(&m, runs);
 }

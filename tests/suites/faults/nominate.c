@@ -378,6 +378,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "crash_raised", faults_crash_raised },
 		{ "held", "freed_memcg", faults_freed_memcg },
 		{ "held", "freed_global", faults_freed_global },
+		{ "held", "looked_for", faults_looked_for },
 	};
 	unsigned int played = 0;
 	size_t i;
