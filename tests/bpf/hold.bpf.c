@@ -117,6 +117,13 @@ int BPF_PROG(hold_fork)
 	return keep(HOLD_FORK);
 }
 
+/* Called by do_exit() (kernel/exit.c, 6.1 to 7.3) */
+SEC("fentry/exit_signals")
+int BPF_PROG(hold_exit)
+{
+	return keep(HOLD_EXIT);
+}
+
 /* Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), for whoever still has an mm. */
 SEC("fentry/unmap_vmas")
 int BPF_PROG(hold_unmap)

@@ -161,8 +161,7 @@ static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
 
 /*
  * Of the whole machine: the kernel's scan will find an earlier victim and wait for it. It has to
- * happen at once: it ceases to wait before all of that victim's memory is back. A victim that is as
- * far as that waits for the scan (ox_guard_unmapped()), told of it before it is looked at.
+ * happen at once: it ceases to wait before all of that victim's memory is back.
  */
 static __noinline bool ox_awaited(struct ox_domain *d)
 {
@@ -172,9 +171,7 @@ static __noinline bool ox_awaited(struct ox_domain *d)
 	if (!cfg || d->css || d->nodes)
 		return false;
 	scan.max_ns = cfg->inflight_ns;
-	__sync_lock_test_and_set(&ox_now.awaiting, true);
 	bpf_loop(OX_INFLIGHT, ox_awaited_step, &scan, 0);
-	ox_now.awaiting = scan.found;
 	return scan.found;
 }
 
@@ -186,6 +183,8 @@ static __noinline bool ox_awaited(struct ox_domain *d)
  */
 static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s, bool in_doubt)
 {
+	bool ranked;
+
 	if (!ox_now.mine || !ox_enforcing(ox_config()))
 		return false;
 	ox_domain_init(&s->dom, oc, &s->nodes);
@@ -202,11 +201,15 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s,
 		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
 		return false;
 	}
+	in_doubt = in_doubt && ox_may_lose_sight(s);
+	/* who is seen now waits to be seen by the kernel as well: ox_guard_unmapped() */
+	__sync_lock_test_and_set(&ox_now.awaiting, true);
 	s->inflight = ox_awaited(&s->dom);
 	if (s->inflight)
 		return false;
-	in_doubt = in_doubt && ox_may_lose_sight(s);
-	if (!ox_watch_rank(oc, s, /* go_on= */ in_doubt)) {
+	ranked = ox_watch_rank(oc, s, /* go_on= */ in_doubt);
+	ox_now.awaiting = ranked && s->inflight && !in_doubt;
+	if (!ranked) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_WALK, 0);
 		return false;
 	}

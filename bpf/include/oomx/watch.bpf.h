@@ -87,6 +87,7 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.enforced = false;
 	ox_now.announced = false;
 	ox_now.in_kill = false;
+	ox_now.awaiting = false;
 	ox_now.choosing = true;
 }
 

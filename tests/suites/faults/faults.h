@@ -61,9 +61,10 @@ void faults_renewed(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
 void faults_sharers(unsigned int runs); /* sharers.c */
 void faults_out_of_sight(unsigned int runs); /* sight.c */
-/* And three (freed.c). */
+/* And four (freed.c). */
 void faults_freed_memcg(unsigned int runs);
 void faults_freed_global(unsigned int runs);
-void faults_looked_for(unsigned int runs);
+void faults_looked_for_memcg(unsigned int runs);
+void faults_looked_for_global(unsigned int runs);
 
 #endif

@@ -140,20 +140,47 @@ void faults_freed_global(unsigned int runs)
  * hp has found no room for the last time, and scans the processes; before it gets to lp, lp goes
  * all the way to where the kernel does not wait for it any more, if nothing keeps it for so long.
  */
-static void arm_looked_for(void)
+static void arm_looked_for(unsigned int lp_at, unsigned int hp_at)
 {
 	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = 20000000 });
-	arm(HOLD_LOOK, &(struct hold_at){ .comm = "hp", .for_ns = 60000000,
-					  .after = HOLD_UNMAP + 1, .until = HOLD_FREE + 1 });
-	arm(HOLD_UNMAP, &(struct hold_at){ .comm = "lp", .until = HOLD_LOOK + 1 });
+	arm(hp_at, &(struct hold_at){ .comm = "hp", .for_ns = 60000000, .after = lp_at + 1,
+				      .until = HOLD_FREE + 1 });
+	arm(lp_at, &(struct hold_at){ .comm = "lp", .until = hp_at + 1 });
 }
 
-void faults_looked_for(unsigned int runs)
+static void arm_looked_for_global(void)
+{
+	arm_looked_for(HOLD_UNMAP, HOLD_LOOK);
+}
+
+/* Further back: whoever is out of its memory already is waited for before the kernel looks. */
+static void arm_looked_for_memcg(void)
+{
+	arm_looked_for(HOLD_EXIT, HOLD_SCAN);
+}
+
+void faults_looked_for_memcg(unsigned int runs)
+{
+	static const struct moment_of_freeing m = {
+		.what = "looked for, memcg",
+		.programs = { "hold_scan", "hold_exit", "hold_free" },
+		.arm = arm_looked_for_memcg,
+		.reached = HOLD_SCAN,
+	};
+
+	if (!faults_kernel_hides())
+		play_moment(&m, runs);
+	else
+		printf("faults %s: nothing to play, who is exiting is waited for anyway\n",
+		       m.what);
+}
+
+void faults_looked_for_global(unsigned int runs)
 {
 	static const struct moment_of_freeing m = {
 		.what = "looked for, global",
 		.programs = { "hold_look", "hold_unmap", "hold_free" },
-		.arm = arm_looked_for,
+		.arm = arm_looked_for_global,
 		.reached = HOLD_LOOK,
 		.global = true,
 	};

@@ -378,7 +378,8 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "crash_raised", faults_crash_raised },
 		{ "held", "freed_memcg", faults_freed_memcg },
 		{ "held", "freed_global", faults_freed_global },
-		{ "held", "looked_for", faults_looked_for },
+		{ "held", "looked_for_memcg", faults_looked_for_memcg },
+		{ "held", "looked_for_global", faults_looked_for_global },
 	};
 	unsigned int played = 0;
 	size_t i;
