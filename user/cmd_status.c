@@ -59,6 +59,8 @@ static const struct {
 	COUNTER(inherited, "children put right that inherited a raised oom_score_adj"),
 	COUNTER(out_of_scope, "OOMs left to the kernel: outside of --scope"),
 	COUNTER(renewed, "early requests repeated, the kernel having been slow"),
+	COUNTER(exits_held, "victims that waited until the kernel had looked for them"),
+	COUNTER(exit_timeouts, "of which: the kernel took too long"),
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -101,7 +101,11 @@ static void print_outcomes(const char *what, const struct suite_options *o,
 		if (i == OUTCOME_RIGHT || outcomes[i])
 			printf("%s %u x %s", i ? "," : "", outcomes[i], outcome_names[i]);
 	}
-	putchar('\n');
+	printf("; guards: %lld, overrun: %lld; exits held: %lld, overrun: %lld\n",
+	       (long long)daemon_status("counters.guards"),
+	       (long long)daemon_status("counters.guard_timeouts"),
+	       (long long)daemon_status("counters.exits_held"),
+	       (long long)daemon_status("counters.exit_timeouts"));
 }
 
 static void play(bool global, const struct suite_options *o)

@@ -298,9 +298,12 @@ static __noinline int ox_guard_unmapped(u64 mm)
 		return 0;
 	w.end_ns += cfg->wait_ns;
 	w.passed_ns = ox_once(ox_passed_ns) + OX_PASSING_NS;
+	if (ox_unmapped_step(0, &w))
+		return 0;
 	bpf_loop(OX_SPINS_MAX, ox_unmapped_step, &w, 0);
+	ox_count(exits_held);
 	if (w.late)
-		ox_count(guard_timeouts);
+		ox_count(exit_timeouts);
 	return 0;
 }
 
