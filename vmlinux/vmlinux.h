@@ -117,6 +117,7 @@ struct sighand_struct;
 struct task_struct {
 	unsigned int flags;
 	int exit_state;
+	unsigned long nivcsw;
 	struct sched_entity se;
 	struct list_head tasks;
 	struct mm_struct *mm;
@@ -194,6 +195,12 @@ struct page_counter {
 	unsigned long max;
 };
 
+struct notifier_block;
+
+struct blocking_notifier_head {
+	struct notifier_block *head;
+};
+
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
@@ -207,10 +214,16 @@ struct pglist_data {
 	unsigned long node_present_pages;
 };
 
+struct free_area {
+	unsigned long nr_free;
+};
+
 struct zone {
 	unsigned long _watermark[4];
+	unsigned long watermark_boost;
 	long lowmem_reserve[4];
 	int node;
+	struct free_area free_area[1];
 	atomic_long_t vm_stat[1];
 };
 

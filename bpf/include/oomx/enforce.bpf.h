@@ -111,6 +111,8 @@ static __always_inline bool ox_will_select(struct ox_seat *s)
 {
 	if (s->dom.order == -1) /* sysrq-f keeps its meaning */
 		return false;
+	if (ox_symbol_u32(ox_symbol(oom_killer_disabled)) & 0xff) /* a bool */
+		return false;
 	if (ox_exiting((void *)bpf_get_current_task()))
 		return false;
 	return s->dom.css || (s->dom.gfp & OX_GFP_FS);
@@ -138,8 +140,8 @@ static __always_inline bool ox_may_lose_sight(struct ox_seat *s)
 }
 
 struct ox_awaited_scan {
+	struct oomx_config *cfg;
 	u64 now;
-	u64 max_ns;
 	bool found;
 };
 
@@ -148,7 +150,7 @@ static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 	struct task_struct *leader = v->leader;
 
-	if (!v->mm || ox_once(v->gone) || scan->now - v->kill_ns > scan->max_ns)
+	if (!ox_on_its_way(v, scan->now, scan->cfg))
 		return 0;
 	if (ox_mm_flags((void *)v->mm) & (1UL << OX_MMF_OOM_SKIP))
 		return 0;
@@ -165,14 +167,22 @@ static int ox_awaited_step(u32 i, struct ox_awaited_scan *scan)
  */
 static __noinline bool ox_awaited(struct ox_domain *d)
 {
-	struct ox_awaited_scan scan = { .now = bpf_ktime_get_ns() };
-	struct oomx_config *cfg = ox_config();
+	struct ox_awaited_scan scan = { .cfg = ox_config(), .now = bpf_ktime_get_ns() };
 
-	if (!cfg || d->css || d->nodes)
+	if (d->css || d->nodes)
 		return false;
-	scan.max_ns = cfg->inflight_ns;
 	bpf_loop(OX_INFLIGHT, ox_awaited_step, &scan, 0);
 	return scan.found;
+}
+
+/* check_panic_on_oom() and what follows it in out_of_memory() (mm/oom_kill.c, 6.1 to 7.3) */
+static __always_inline bool ox_sysctl_decides(struct ox_domain *d)
+{
+	u32 panic = ox_symbol_u32(ox_symbol(sysctl_panic_on_oom));
+
+	if (d->css)
+		return panic == 2;
+	return panic || ox_symbol_u32(ox_symbol(sysctl_oom_kill_allocating_task));
 }
 
 /*
@@ -196,14 +206,14 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s,
 		ox_count(out_of_scope);
 		return false;
 	}
-	if (!s->dom.css && (ox_symbol_u32(ox_symbol(sysctl_panic_on_oom)) ||
-			    ox_symbol_u32(ox_symbol(sysctl_oom_kill_allocating_task)))) {
+	if (ox_sysctl_decides(&s->dom)) {
 		ox_emit_abstain(s, OOMX_ABSTAIN_SYSCTL, 0);
 		return false;
 	}
 	in_doubt = in_doubt && ox_may_lose_sight(s);
 	/* who is seen now waits to be seen by the kernel as well: ox_guard_unmapped() */
 	__sync_lock_test_and_set(&ox_now.awaiting, true);
+	ox_now.locked_ns = 0;
 	s->inflight = ox_awaited(&s->dom);
 	if (s->inflight)
 		return false;

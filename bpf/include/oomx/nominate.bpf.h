@@ -35,9 +35,9 @@ struct {
 } oomx_early_seats SEC(".maps");
 
 struct ox_inflight_scan {
+	struct oomx_config *cfg;
 	struct cgroup_subsys_state *css;
 	u64 now;
-	u64 max_ns;
 	bool found;
 };
 
@@ -45,7 +45,7 @@ static int ox_inflight_step(u32 i, struct ox_inflight_scan *scan)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
-	if (!v->mm || v->gone || scan->now - v->kill_ns > scan->max_ns)
+	if (!ox_on_its_way(v, scan->now, scan->cfg))
 		return 0;
 	scan->found = !scan->css || ox_css_under((u64)v->memcg, (u64)scan->css);
 	return scan->found;
@@ -57,13 +57,11 @@ static int ox_inflight_step(u32 i, struct ox_inflight_scan *scan)
  */
 __noinline int ox_inflight_in(struct ox_seat *s)
 {
-	struct oomx_config *cfg = ox_config();
-	struct ox_inflight_scan scan = { .now = bpf_ktime_get_ns() };
+	struct ox_inflight_scan scan = { .cfg = ox_config(), .now = bpf_ktime_get_ns() };
 
-	if (!cfg || !s)
+	if (!s)
 		return false;
 	scan.css = s->dom.css;
-	scan.max_ns = cfg->inflight_ns;
 	bpf_loop(OX_INFLIGHT, ox_inflight_step, &scan, 0);
 	return scan.found;
 }
@@ -253,10 +251,59 @@ __noinline int ox_nominate(struct ox_seat *s)
 	return ox_await(s, other);
 }
 
+#define OX_TELL_SPACE 65536 /* of oomx_vital: more than the records of one OOM take */
+
+struct ox_group_scan {
+	struct cgroup_subsys_state *css;
+	struct cgroup_subsys_state *top;
+	bool found;
+};
+
+static int ox_group_step(u32 i, struct ox_group_scan *g)
+{
+	struct cgroup_subsys_state *css = g->css;
+	struct mem_cgroup *memcg;
+
+	if (!css)
+		return 1;
+	memcg = ox_css_memcg(css);
+	g->found = BPF_CORE_READ(memcg, oom_group);
+	g->css = BPF_CORE_READ(css, parent);
+	return g->found || css == g->top;
+}
+
+/* mem_cgroup_get_oom_group() (mm/memcontrol.c, 6.1 to 7.3): who is chosen does not die alone. */
+static __noinline bool ox_in_group(struct ox_domain *d)
+{
+	struct ox_group_scan g = { .top = d->css };
+
+	g.css = ox_task_memcg((void *)bpf_get_current_task());
+	bpf_loop(OOMX_DEPTH_MAX, ox_group_step, &g, 0);
+	return g.found;
+}
+
+/* Of the whole machine only: drivers (virtio_balloon) that may have memory to give before a kill */
+static __always_inline bool ox_notifiers(struct ox_domain *d)
+{
+	const struct blocking_notifier_head *list = ox_symbol(oom_notify_list);
+
+	return !d->css && BPF_CORE_READ(list, head);
+}
+
+/* A kill by our hand has to be told: somebody reads, and there is room for its records. */
+static __always_inline bool ox_can_tell(void)
+{
+	struct oomx_config *cfg = ox_config();
+	u64 used = bpf_ringbuf_query(&oomx_vital, BPF_RB_AVAIL_DATA);
+
+	return cfg && ox_once(cfg->responder_pid) &&
+	       used + OX_TELL_SPACE < bpf_ringbuf_query(&oomx_vital, BPF_RB_RING_SIZE);
+}
+
 /*
  * Where nominating has failed and the trigger is itself the choice: once it has a SIGKILL, the
  * kernel goes by task_will_free_mem(current) (mm/oom_kill.c, 6.1 to 7.3), marks it and looks no
- * further. Not where others share its memory: the kernel would look for somebody else then.
+ * further: to nobody who shares its memory, to its group, to notifiers. So not where there are any.
  */
 __noinline int ox_self_signal(struct ox_seat *s)
 {
@@ -265,7 +312,8 @@ __noinline int ox_self_signal(struct ox_seat *s)
 
 	if (!s || s->best.pid != (u32)(bpf_get_current_pid_tgid() >> 32) || mm != s->best.mm)
 		return false;
-	if (ox_shares(cur, mm))
+	if (ox_shares(cur, mm) || ox_inflight_in(s) || ox_in_group(&s->dom) ||
+	    ox_notifiers(&s->dom) || !ox_can_tell())
 		return false;
 	ox_now.chosen_pid = s->best.pid;
 	ox_now.signalled = true;

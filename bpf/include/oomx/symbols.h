@@ -20,7 +20,9 @@
 	X(init_task)                                                                               \
 	X(node_data)                                                                               \
 	X(node_states)                                                                             \
+	X(oom_killer_disabled)                                                                     \
 	X(oom_lock)                                                                                \
+	X(oom_notify_list)                                                                         \
 	X(sysctl_oom_kill_allocating_task)                                                         \
 	X(sysctl_panic_on_oom)                                                                     \
 	X(total_swap_pages)                                                                        \

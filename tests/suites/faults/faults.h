@@ -53,8 +53,14 @@ void faults_expect_one_of(struct worker *a, struct worker *b);
 /* lp, and told. */
 void faults_expect_played_lp(void);
 
+void faults_fill_ring(const char *name); /* whoever reads it is woken */
+
 /* Cases with names and counts of their own (nominate.c); how many were played. */
 unsigned int faults_nominate(const struct suite_options *o);
+/* Three of them (self.c). */
+void faults_self(unsigned int runs);
+void faults_self_group(unsigned int runs);
+void faults_self_untold(unsigned int runs);
 /* Three of them (held.c). */
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);

@@ -55,6 +55,11 @@ static void fill_ring(const char *name, const char *program)
 	close(fd);
 }
 
+void faults_fill_ring(const char *name)
+{
+	fill_ring(name, "fill_and_tell");
+}
+
 struct positions {
 	const unsigned long *consumer, *producer;
 };
@@ -92,8 +97,8 @@ static void play_events_full(void)
 	if (!daemon_counters(&before))
 		return;
 	kill(daemon_pid(), SIGSTOP);
-	fill_ring("oomx_vital", "fill_and_tell");
-	fill_ring("oomx_bulk", "fill_and_tell");
+	faults_fill_ring("oomx_vital");
+	faults_fill_ring("oomx_bulk");
 	faults_expect_lp_untold();
 	if (daemon_counters(&after)) {
 		for (i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {

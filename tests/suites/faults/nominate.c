@@ -19,8 +19,6 @@
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
 #define TRIP_AFTER 10	  /* failures in a row that end enforcing */
-#define SELF_BIG_MIB 90
-#define SELF_GROW_MIB 48  /* of lp, the trigger: too much beside the big one */
 
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
@@ -209,77 +207,6 @@ static void play_breaker(void)
 	close_case();
 }
 
-/* ---- the trigger is the choice --------------------------------------------------------------- */
-
-static bool dead(void *w)
-{
-	return !worker_alive(w);
-}
-
-static bool logged_signal(void *w)
-{
-	return kmsg_signals_to(worker_pid(w)) > 0;
-}
-
-static void expect_signalled(struct worker *lp, struct worker *big, int64_t kills)
-{
-	const struct kmsg_kill *logged;
-	const struct event *e;
-
-	if (!suite_wait(dead, lp, SUITE_STEP_MS)) {
-		suite_fail("expected lp to be killed, it %s", worker_fate(lp));
-		return;
-	}
-	expect_told(OOMX_REC_FREED);
-	e = daemon_find(OOMX_REC_KILL, 0, worker_pid(lp));
-	if (!e || !e->signalled)
-		suite_fail("expected a \"kill\" of lp by oomx's own signal, got %s",
-			   e ? "the kernel's" : "none");
-	if (!worker_alive(big))
-		suite_fail("the bystander %s", worker_fate(big));
-	if (kmsg_kills(&logged) || cgroup_event(SCENE_CGROUP, "oom_kill") != kills)
-		suite_fail("expected the kernel to count and log no kill");
-	if (!suite_wait(logged_signal, lp, SUITE_STEP_MS) || kmsg_signals_to(worker_pid(lp)) != 1)
-		suite_fail("expected one line of oomx's own in the kernel's log");
-}
-
-/* The responder is stopped, but the choice is the trigger itself: SIGKILL, and the OOM is over. */
-static void play_self(unsigned int runs)
-{
-	const struct worker_growth g = { .mib = SELF_GROW_MIB, .threads = 1 };
-	struct worker_spec spec = { .comm = "big", .cgroup = SCENE_H2,
-				    .anon_kib = SELF_BIG_MIB * 1024 };
-	struct worker_spec small = { .comm = "lp", .cgroup = SCENE_LP };
-	struct worker *big, *lp;
-	int64_t kills;
-	unsigned int i;
-	pid_t pid;
-
-	open_case(enforce);
-	pid = faults_responder();
-	kill(pid, SIGSTOP);
-	for (i = 1; i <= runs; i++) {
-		begin_run("self", i);
-		daemon_clear();
-		kmsg_clear();
-		big = worker_start(&spec);
-		lp = worker_start(&small);
-		worker_wait_ready(big);
-		worker_wait_ready(lp);
-		kills = cgroup_event(SCENE_CGROUP, "oom_kill");
-		worker_grow(lp, &g);
-		expect_signalled(lp, big, kills);
-		if (suite_run_failed())
-			daemon_complain_events();
-		worker_end(lp);
-		worker_end(big);
-		scene_clear(&scene);
-		suite_run_end();
-	}
-	kill(pid, SIGCONT);
-	close_case();
-}
-
 /* ---- scope ----------------------------------------------------------------------------------- */
 
 static void play_scope(bool inside, unsigned int runs)
@@ -371,7 +298,9 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
 		{ "nominate", "breaker", play_breaker_once },
-		{ "nominate", "self", play_self },
+		{ "nominate", "self", faults_self },
+		{ "nominate", "self_group", faults_self_group },
+		{ "nominate", "self_untold", faults_self_untold },
 		{ "nominate", "in_scope", play_in_scope },
 		{ "nominate", "out_of_scope", play_out_of_scope },
 		{ "nominate", "crash", play_crash },
