@@ -178,6 +178,24 @@ static int share_maps(struct bpf_object *obj)
 	return 0;
 }
 
+/* What is attached only where there is such a function: its section's name begins with '?'. */
+static void enable_optional(struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+	const char *function;
+
+	bpf_object__for_each_program(prog, obj) {
+		function = strchr(bpf_program__section_name(prog), '/');
+		if (bpf_program__autoload(prog) || !function)
+			continue;
+		if (libbpf_find_vmlinux_btf_id(++function, BPF_TRACE_FEXIT) > 0)
+			(void)bpf_program__set_autoload(prog, true); /* fails once it is loaded */
+		else
+			ox_warn("this kernel has no function %s to attach %s to: going on without",
+				function, bpf_program__name(prog));
+	}
+}
+
 static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool beside)
 {
 	int err = beside ? share_maps(e->obj) : 0;
@@ -187,6 +205,7 @@ static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool
 	err = ox_symbols_fill(e->obj);
 	if (err)
 		return err;
+	enable_optional(e->obj);
 	err = bpf_object__load(e->obj);
 	if (err)
 		return load_error(err, policy);
@@ -279,7 +298,7 @@ int ox_engine_try_attach(struct ox_engine *e, char *why, size_t size)
 	int err;
 
 	bpf_object__for_each_program(prog, e->obj) {
-		if (ox_engine_is_asked(prog))
+		if (ox_engine_is_asked(prog) || !bpf_program__autoload(prog))
 			continue;
 		ox_bpflog_clear();
 		link = e->n_links < OX_ENGINE_LINKS ? bpf_program__attach(prog) : NULL;

@@ -34,11 +34,17 @@ SEC("fexit/try_to_free_pages")
 int BPF_PROG(ox_reclaimed, struct zonelist *zonelist, int order, gfp_t gfp, nodemask_t *mask,
 	     unsigned long ret)
 {
-	if (!ret && order <= OX_COSTLY_ORDER)
+	if (order > OX_COSTLY_ORDER)
+		return 0;
+	ox_watch_failed(/* css= */ NULL, order); /* it may have; what comes next knows no order */
+	if (!ret)
 		ox_guard_global(zonelist, mask,
-				bpf_core_enum_value(enum zone_watermarks, WMARK_MIN));
+				bpf_core_enum_value(enum zone_watermarks, WMARK_MIN), order);
 	return 0;
 }
+
+/* While one was held another victim may have got as far: it is looked for again, and enough. */
+#define OX_LOOKS_MAX 4
 
 /*
  * All zones are given up on once this is called with force and frees nothing: seen before every
@@ -49,20 +55,25 @@ int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 {
 	u32 key = OX_SEAT_GLOBAL;
 	struct ox_seat *s;
+	s32 order, i;
 
 	if (!force || ret)
 		return 0;
-	ox_watch_failed(/* css= */ NULL);
+	order = ox_failing_order();
+	ox_watch_failed(/* css= */ NULL, order);
 	s = bpf_map_lookup_elem(&oomx_early_seats, &key);
 	if (s && ox_early_wanted()) {
 		ox_domain_init_global(&s->dom, BPF_CORE_READ(ac, zonelist),
 				      BPF_CORE_READ(ac, nodemask), &s->nodes);
 		ox_early(s);
 	}
-	ox_guard_passing();
-	if (ox_guard_global(BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
-			    bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH)))
-		ox_guard_passing();
+	for (i = 0; i < OX_LOOKS_MAX; i++) {
+		ox_guard_passing(&ox_passed_ns);
+		if (!ox_guard_global(BPF_CORE_READ(ac, zonelist), BPF_CORE_READ(ac, nodemask),
+				     bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH),
+				     order))
+			break;
+	}
 	return 0;
 }
 
@@ -165,8 +176,11 @@ int BPF_PROG(ox_oom_leave, struct oom_control *oc, bool ret)
 	return 0;
 }
 
-/* Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), which has users. */
-SEC("fexit/unmap_vmas")
+/*
+ * Called by exit_mmap() (mm/mmap.c, 6.1 to 7.3), and by munmap(), which has users. Optional: a
+ * compiler may have it inlined in its callers. Then a victim may get away between look and scan.
+ */
+SEC("?fexit/unmap_vmas")
 int BPF_PROG(ox_mm_unmapped, struct mmu_gather *tlb)
 {
 	struct mm_struct *mm = tlb->mm;

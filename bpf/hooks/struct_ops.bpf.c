@@ -18,7 +18,7 @@ SEC("fexit/unreserve_highatomic_pageblock")
 int BPF_PROG(ox_global_failed, struct alloc_context *ac, bool force, bool ret)
 {
 	if (force && !ret)
-		ox_watch_failed(/* css= */ NULL);
+		ox_watch_failed(/* css= */ NULL, /* order= */ 0);
 	return 0;
 }
 

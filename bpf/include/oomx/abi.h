@@ -263,7 +263,7 @@ struct oomx_stats {
 	__u64 inherited;	/* children that were forked with a raised value, and put right */
 	__u64 out_of_scope;	/* OOMs left to the kernel: outside the cgroups of --scope */
 	__u64 renewed;		/* early requests that were about to be put back, and sent again */
-	__u64 exits_held;	/* victims that waited, exiting, until the kernel had looked for them */
+	__u64 exits_held;	/* victims that waited until the kernel had looked for them */
 	__u64 exit_timeouts;
 };
 

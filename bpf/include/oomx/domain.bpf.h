@@ -12,6 +12,7 @@
 
 #define OX_NODE_WORDS 16 /* of a nodemask_t: 1024 nodes */
 #define OX_ZONES_MAX 64	 /* zones of a zonelist that are looked at */
+#define OX_ORDERS 11	 /* MAX_ORDER, later NR_PAGE_ORDERS, where nobody has set it */
 
 struct ox_domain {
 	struct cgroup_subsys_state *css; /* of the memcg; NULL: global */
@@ -243,11 +244,26 @@ struct ox_zone_scan {
 	nodemask_t *nodes; /* NULL: any */
 	u32 mark;	   /* enum zone_watermarks */
 	u32 class;	   /* of the allocation: from lower zones it may not take all */
-	u64 need;
+	u32 order;
 	bool room;
 };
 
-/* One zone of __zone_watermark_ok() (mm/page_alloc.c, 6.1 to 7.3), pages of any order counting. */
+/* Its free lists have a block that large, of whatever migrate type. */
+static __always_inline bool ox_zone_block(struct zone *zone, u32 order)
+{
+	unsigned long free = 0;
+	u32 i;
+
+	for (i = 1; i < OX_ORDERS && !free; i++) {
+		if (i >= order)
+			bpf_probe_read_kernel(&free, sizeof(free),
+					      (void *)&zone->free_area[0].nr_free +
+					      i * bpf_core_type_size(struct free_area));
+	}
+	return free;
+}
+
+/* One zone of __zone_watermark_ok() by wmark_pages() (mm/page_alloc.c, mmzone.h, 6.1 to 7.3) */
 static __always_inline bool ox_zone_room(struct ox_zone_scan *s, struct zone *zone)
 {
 	u32 nr = bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES);
@@ -263,7 +279,10 @@ static __always_inline bool ox_zone_room(struct ox_zone_scan *s, struct zone *zo
 	bpf_probe_read_kernel(&mark, sizeof(mark), &zone->_watermark[0] + s->mark);
 	bpf_probe_read_kernel(&free, sizeof(free), &zone->vm_stat[0].counter + nr);
 	bpf_probe_read_kernel(&reserve, sizeof(reserve), &zone->lowmem_reserve[0] + s->class);
-	return free >= (s64)(mark + s->need) + reserve;
+	mark += BPF_CORE_READ(zone, watermark_boost);
+	if (free < (s64)(mark + ox_pages_of_order(s->order)) + reserve)
+		return false;
+	return !s->order || ox_zone_block(zone, s->order);
 }
 
 static int ox_zone_step(u32 i, struct ox_zone_scan *s)
@@ -288,7 +307,7 @@ __noinline int ox_zones_room(u64 zonelist, u64 nodes, u32 mark, s32 order)
 		.ref = (void *)zl + bpf_core_field_offset(zl->_zonerefs),
 		.nodes = (void *)nodes,
 		.mark = mark,
-		.need = ox_pages_of_order(order),
+		.order = order < 0 ? 0 : order & 15,
 	};
 
 	if (zl)

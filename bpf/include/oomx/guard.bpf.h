@@ -23,7 +23,7 @@
  *
  * Between its last look for room and its scan of the processes the kernel would cease to wait for
  * a victim that gets that far just then. So there the victim waits, for a moment, until nobody is
- * between the two any more: it has said so before, and whoever comes now is held.
+ * between the two any more: it has said so before, and whoever comes now, and may be held, is.
  */
 #ifndef OOMX_GUARD_BPF_H
 #define OOMX_GUARD_BPF_H
@@ -40,9 +40,14 @@ struct ox_guard {
 	u64 slots; /* of ox_inflight: whom to wait for */
 	struct cgroup_subsys_state *held; /* of the memcg on whose budget that goes */
 	u64 end_ns;
+	u64 try_ns;	    /* on one CPU, until then: whether it is taken from who holds on */
+	unsigned long taken; /* how often it had been before */
 	bool done;
 	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
 };
+
+/* Some ticks of the slowest clock (HZ=100) and the scheduler's slice */
+#define OX_TRY_NS 50000000ULL
 
 struct ox_guard ox_guard;
 
@@ -63,8 +68,8 @@ static __always_inline bool ox_past_waiting(struct ox_inflight *v)
 {
 	struct mm_struct *mm = (void *)v->mm;
 
-	return ox_once(v->unmapped) ||
-	       (ox_freeing(v) && ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP));
+	return ox_freeing(v) &&
+	       (ox_once(v->unmapped_ns) || ox_mm_flags(mm) & (1UL << OX_MMF_OOM_SKIP));
 }
 
 /* The reaper has done with it or can do nothing about it: the kernel does not wait any more. */
@@ -90,8 +95,6 @@ static __always_inline bool ox_guard_about(struct ox_inflight *v)
 /* The kernel does not wait for it, and its memory is still to come. */
 static __always_inline bool ox_guard_needed(struct ox_inflight *v, struct oomx_config *cfg)
 {
-	if (ox_once(v->gone))
-		return false;
 	return cfg->flags & OOMX_CFG_HIDES || v->may_hide || ox_freeing(v);
 }
 
@@ -100,8 +103,7 @@ static int ox_guard_find_step(u32 i, void *ctx)
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 	struct oomx_config *cfg = ox_config();
 
-	if (!cfg || !v->mm || ox_guard.now - v->kill_ns > cfg->inflight_ns ||
-	    !ox_guard_needed(v, cfg))
+	if (!cfg || !ox_on_its_way(v, ox_guard.now, cfg) || !ox_guard_needed(v, cfg))
 		return 0;
 	if (ox_once(v->queued) > 0 || !ox_guard_about(v))
 		return 0;
@@ -133,35 +135,61 @@ static int ox_guard_over_step(u32 i, void *ctx)
 }
 
 /*
+ * From there to out_of_memory(), or from oom_lock to a memcg's ranking: microseconds, unless the
+ * CPU is taken away meanwhile, by others or by a hypervisor. (With 5 ms, three vCPUs for each of
+ * which there was a third of a CPU missed one in 36.)
+ */
+#define OX_PASSING_NS 20000000ULL
+
+u64 ox_passed_ns; /* when somebody last went on from ox_guard_global() to his last look for room */
+
+/*
+ * A full barrier. Who goes on says so, and then looks for victims that are as far as that; a victim
+ * says that it is, and then looks for whoever went on. One of the two sees the other.
+ */
+static __always_inline void ox_guard_passing(u64 *when)
+{
+	__sync_lock_test_and_set(when, bpf_ktime_get_ns());
+}
+
+/*
  * done: the memory of all of them is gone, or given up on by the reaper; or they need the lock
  * themselves (ox_inflight_queue()), and holding on helps nobody.
  */
 static int ox_guard_step(u32 i, void *ctx)
 {
+	struct task_struct *cur = (void *)bpf_get_current_task();
+	u64 now = bpf_ktime_get_ns();
+
 	bpf_loop(OX_INFLIGHT, ox_guard_over_step, NULL, 0);
-	return ox_guard.done || bpf_ktime_get_ns() > ox_guard.end_ns;
+	if (ox_guard.try_ns && now > ox_guard.try_ns) {
+		ox_guard.try_ns = 0;
+		ox_guard.useless = BPF_CORE_READ(cur, nivcsw) == ox_guard.taken;
+	}
+	return ox_guard.done || ox_guard.useless || now > ox_guard.end_ns;
 }
 
 static __noinline int ox_guard_hold(void)
 {
 	struct oomx_config *cfg = ox_config();
+	struct task_struct *cur = (void *)bpf_get_current_task();
 	u64 t0 = bpf_ktime_get_ns(), left = ox_hold_left(ox_guard.held);
-	u32 online;
 
 	if (!cfg)
 		return 0;
+	if (ox_symbol_u32(ox_symbol(__num_online_cpus)) == 1) {
+		ox_guard.try_ns = t0 + OX_TRY_NS;
+		ox_guard.taken = BPF_CORE_READ(cur, nivcsw);
+	}
 	/* if somebody has to die after all, there has to be time to nominate him */
 	left = left > cfg->wait_ns ? left - cfg->wait_ns : 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
 	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
 	ox_hold_spend(ox_guard.held, bpf_ktime_get_ns() - t0);
 	ox_count(guards);
-	if (ox_guard.done)
-		return 0;
-	ox_count(guard_timeouts);
-	online = ox_symbol_u32(ox_symbol(__num_online_cpus));
-	if (online == 1)
-		ox_guard.useless = true;
+	ox_guard.try_ns = 0;
+	if (!ox_guard.done)
+		ox_count(guard_timeouts);
 	return 0;
 }
 
@@ -180,9 +208,14 @@ static __always_inline void ox_guard_locked(void)
 	ox_guard.css = f ? f->css : NULL;
 	ox_guard.own = ox_task_memcg(cur);
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
+	if (!(cfg->flags & OOMX_CFG_HIDES)) /* else all are waited for here who will be hidden */
+		ox_guard_passing(&ox_now.locked_ns);
 	ox_guard_find();
-	if (ox_guard.slots && ox_turn_is_ours() && ox_in_scope((u64)ox_guard.held))
-		ox_guard_hold();
+	if (!ox_guard.slots || !ox_turn_is_ours() || !ox_in_scope((u64)ox_guard.held))
+		return;
+	ox_guard_hold();
+	if (ox_once(ox_now.locked_ns))
+		ox_guard_passing(&ox_now.locked_ns);
 }
 
 struct ox_freeing_walk {
@@ -193,6 +226,7 @@ struct ox_freeing_walk {
 	u64 zonelist; /* addresses, see ox_addr() */
 	u64 nodes;
 	u32 mark; /* the watermark that the kernel will ask for next */
+	s32 order;
 	u32 found; /* as bool, of which the verifier does not know that it is 0 or 1 */
 	u32 late;
 };
@@ -210,8 +244,7 @@ static int ox_freeing_find_step(u32 i, struct ox_freeing_walk *f)
 {
 	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
 
-	if (!f->cfg || !v->mm || ox_once(v->gone) || f->now - v->kill_ns > f->cfg->inflight_ns ||
-	    !ox_past_waiting(v))
+	if (!ox_on_its_way(v, f->now, f->cfg) || !ox_past_waiting(v))
 		return 0;
 	if (!v->hold_end_ns)
 		v->hold_end_ns = f->now + f->cfg->guard_ns;
@@ -231,7 +264,7 @@ static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 	else if (!f->crowded_ns)
 		f->crowded_ns = f->now;
 	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
-	if (f->found && ox_zones_room(f->zonelist, f->nodes, f->mark, 0))
+	if (f->found && ox_zones_room(f->zonelist, f->nodes, f->mark, f->order))
 		f->found = false;
 	return !f->found;
 }
@@ -246,20 +279,6 @@ static __always_inline bool ox_held_may(struct oomx_config *cfg, u64 now)
 	return ox_held.spent_ns < cfg->hold_budget_ns;
 }
 
-/* How long it may take to get from ox_guard_global() to out_of_memory() */
-#define OX_PASSING_NS 5000000ULL
-
-u64 ox_passed_ns; /* when somebody last went on from ox_guard_global() to his last look for room */
-
-/*
- * A full barrier. Who goes on says so, and then looks for victims that are as far as that; a victim
- * says that it is, and then looks for whoever went on. One of the two sees the other.
- */
-static __always_inline void ox_guard_passing(void)
-{
-	__sync_lock_test_and_set(&ox_passed_ns, bpf_ktime_get_ns());
-}
-
 struct ox_unmapped_wait {
 	u64 passed_ns; /* until then, somebody who has not been held may be on his way */
 	u64 end_ns;
@@ -271,7 +290,8 @@ static int ox_unmapped_step(u32 i, struct ox_unmapped_wait *w)
 	u64 now = bpf_ktime_get_ns();
 
 	w->late = now > w->end_ns;
-	return w->late || (now > w->passed_ns && !ox_once(ox_now.awaiting));
+	return w->late || (now > w->passed_ns && now > ox_once(ox_now.locked_ns) + OX_PASSING_NS &&
+			   !ox_once(ox_now.awaiting));
 }
 
 static int ox_unmapped_find_step(u32 i, u64 *mm)
@@ -280,7 +300,7 @@ static int ox_unmapped_find_step(u32 i, u64 *mm)
 
 	if (v->mm != *mm || ox_once(v->gone))
 		return 0;
-	__sync_lock_test_and_set(&v->unmapped, 1);
+	__sync_lock_test_and_set(&v->unmapped_ns, bpf_ktime_get_ns());
 	*mm = 0;
 	return 1;
 }
@@ -293,7 +313,7 @@ static __noinline int ox_guard_unmapped(u64 mm)
 	struct oomx_config *cfg = ox_config();
 
 	bpf_loop(OX_INFLIGHT, ox_unmapped_find_step, &mm, 0);
-	if (mm || !cfg || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD ||
+	if (mm || !ox_enforcing(cfg) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD ||
 	    ox_symbol_u32(ox_symbol(__num_online_cpus)) == 1)
 		return 0;
 	w.end_ns += cfg->wait_ns;
@@ -313,10 +333,11 @@ static __noinline int ox_guard_unmapped(u64 mm)
  * then for a short time. mark: the watermark that the kernel asks for next. nodes: NULL for those
  * that the task's cpuset allows. True: it was held.
  */
-static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *nodes, u32 mark)
+static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *nodes, u32 mark,
+				       s32 order)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark };
+	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark, .order = order };
 	bool first;
 	u64 since;
 

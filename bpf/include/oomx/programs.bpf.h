@@ -8,7 +8,7 @@
 SEC("fentry/mem_cgroup_out_of_memory")
 int BPF_PROG(ox_memcg_failed, struct mem_cgroup *memcg)
 {
-	ox_watch_failed(ox_memcg_css(memcg));
+	ox_watch_failed(ox_memcg_css(memcg), /* order= */ 0);
 	ox_inflight_queue(1);
 	return 0;
 }

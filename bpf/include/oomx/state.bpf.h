@@ -11,7 +11,7 @@
 
 #include <oomx/rank.bpf.h>
 
-#define OX_INFLIGHT 16	  /* victims that may hold back the next choice */
+#define OX_INFLIGHT 64	  /* victims that may hold back the next choice: a bit of u64 each */
 #define OX_VICTIMS 16384  /* victims whose end is awaited, for their `freed` record */
 #define OX_FAILING 4096	  /* threads between the failed allocation and oom_lock */
 
@@ -81,6 +81,7 @@ struct {
 struct ox_failing {
 	u64 ktime_ns;
 	struct cgroup_subsys_state *css; /* of the memcg that is full; NULL: global */
+	s32 order; /* global: as reclaim was last asked for */
 };
 
 /* By thread id. */
@@ -99,14 +100,26 @@ struct ox_inflight {
 	struct cgroup_subsys_state *memcg;  /* the victim's own */
 	struct cgroup_subsys_state *domain; /* the memcg that was full; NULL: global */
 	u64 hold_end_ns; /* until then, triggers of global OOMs wait for it; 0: none has yet */
+	u64 unmapped_ns; /* when all was, and the kernel ceases to wait for it next; 0: not yet */
 	u32 pid;
 	u32 gone;
-	u32 unmapped; /* all but given back: the kernel ceases to wait for it next */
 	u32 may_hide; /* the kernel may lose sight of it before it is gone */
 	s32 queued;   /* threads of it that want oom_lock, and can't be killed out of that */
 };
 
 struct ox_inflight ox_inflight[OX_INFLIGHT];
+
+/*
+ * Its memory is still to come, and not overdue: counted from its last step on the way out, which a
+ * machine that stands still for seconds does not take.
+ */
+static __always_inline bool ox_on_its_way(struct ox_inflight *v, u64 now, struct oomx_config *cfg)
+{
+	u64 since = ox_once(v->unmapped_ns) ?: v->kill_ns;
+
+	return cfg && v->mm && !ox_once(v->gone) && (s64)(now - since) <= (s64)cfg->inflight_ns;
+}
+
 u32 ox_inflight_next;
 
 struct ox_now {
@@ -128,7 +141,8 @@ struct ox_now {
 	bool announced; /* its `oom` record is out */
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */
-	u32 awaiting;	/* as bool: it stands back for an earlier victim that the kernel will see */
+	u32 awaiting;	/* as bool: ranking, or standing back for an earlier victim, seen then */
+	u64 locked_ns;	/* when oom_lock was got for a memcg's OOM; 0: awaiting tells the rest */
 };
 
 struct ox_now ox_now;

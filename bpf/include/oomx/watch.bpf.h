@@ -50,15 +50,25 @@ static __always_inline void ox_inflight_queue(s32 change)
 }
 
 /* mem_cgroup_out_of_memory() entered, or all zones given up on: the allocation has failed */
-static __always_inline void ox_watch_failed(struct cgroup_subsys_state *css)
+static __always_inline void ox_watch_failed(struct cgroup_subsys_state *css, s32 order)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct ox_failing f = {
 		.ktime_ns = bpf_ktime_get_ns(),
 		.css = css,
+		.order = order,
 	};
 
 	bpf_map_update_elem(&oomx_failing, &tid, &f, BPF_ANY);
+}
+
+/* Of this thread's last reclaim for the machine */
+static __always_inline s32 ox_failing_order(void)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct ox_failing *f = bpf_map_lookup_elem(&oomx_failing, &tid);
+
+	return f && !f->css ? f->order : 0;
 }
 
 static __always_inline void ox_watch_enter(struct oom_control *oc)
@@ -67,6 +77,7 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	u32 tid = bpf_get_current_pid_tgid();
 	struct ox_failing *failed = bpf_map_lookup_elem(&oomx_failing, &tid);
 
+	ox_now.awaiting = false;
 	ox_now.mine = ox_turn_begin();
 	if (!ox_now.mine)
 		return;
@@ -87,7 +98,6 @@ static __always_inline void ox_watch_enter(struct oom_control *oc)
 	ox_now.enforced = false;
 	ox_now.announced = false;
 	ox_now.in_kill = false;
-	ox_now.awaiting = false;
 	ox_now.choosing = true;
 }
 
@@ -157,8 +167,9 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	v.zonelist = s->dom.zonelist;
 	v.order = s->dom.order;
 	v.slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
+	__sync_lock_test_and_set(&ox_inflight[v.slot].mm, 0); /* nobody's, until all is written */
 	ox_inflight[v.slot].gone = 0;
-	ox_inflight[v.slot].unmapped = 0;
+	ox_inflight[v.slot].unmapped_ns = 0;
 	ox_inflight[v.slot].kill_ns = v.kill_ns;
 	ox_inflight[v.slot].start_ns = v.start_ns;
 	ox_inflight[v.slot].pid = v.pid;
@@ -168,7 +179,7 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	ox_inflight[v.slot].may_hide = ox_may_hide(t, f.mm);
 	ox_inflight[v.slot].hold_end_ns = 0;
 	ox_inflight[v.slot].queued = 0;
-	ox_inflight[v.slot].mm = key;
+	__sync_lock_test_and_set(&ox_inflight[v.slot].mm, key);
 	bpf_map_update_elem(&oomx_victims, &key, &v, BPF_ANY);
 	ox_now.aimed_mm = key;
 }
@@ -322,9 +333,9 @@ static __always_inline void ox_watch_leave(struct oom_control *oc, bool ret)
 {
 	struct task_struct *chosen = BPF_CORE_READ(oc, chosen);
 
+	ox_now.awaiting = false;
 	if (!ox_now.mine)
 		return;
-	ox_now.awaiting = false;
 	ox_turn_end();
 	ox_now.mine = false;
 	ox_now.choosing = false;

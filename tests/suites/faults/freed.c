@@ -34,9 +34,10 @@ static void arm(unsigned int where, const struct hold_at *at)
 	__atomic_store_n(&hold->at[where].armed, 1, __ATOMIC_RELEASE);
 }
 
-static void play(const struct moment_of_freeing *m, unsigned int *held)
+static void play(const struct moment_of_freeing *m, unsigned int *held, unsigned int *waited)
 {
 	int64_t guards = daemon_counter("counters.guards");
+	int64_t exits = daemon_counter("counters.exits_held");
 
 	*hold = (struct hold){};
 	m->arm();
@@ -48,13 +49,14 @@ static void play(const struct moment_of_freeing *m, unsigned int *held)
 	if (!hold->at[m->reached].held)
 		suite_fail("lp's memory was given back without a moment of waiting");
 	*held += daemon_counter("counters.guards") != guards;
+	*waited += daemon_counter("counters.exits_held") != exits;
 }
 
 static void play_moment(const struct moment_of_freeing *m, unsigned int runs)
 {
 	struct bpf_object *obj = testbpf_load("hold", NULL);
 	struct bpf_link *links[4];
-	unsigned int i, n, held = 0;
+	unsigned int i, n, held = 0, waited = 0;
 
 	for (n = 0; m->programs[n]; n++)
 		links[n] = testbpf_attach(obj, m->programs[n]);
@@ -65,13 +67,14 @@ static void play_moment(const struct moment_of_freeing *m, unsigned int runs)
 	for (i = 1; i <= runs; i++) {
 		suite_run_begin(m->what, i);
 		daemon_require();
-		play(m, &held);
+		play(m, &held, &waited);
 		if (suite_run_failed())
 			daemon_complain_events();
 		scene_clear(&scene);
 		suite_run_end();
 	}
-	printf("faults %s: oomx held hp in %u of %u runs\n", m->what, held, runs);
+	printf("faults %s: oomx held hp in %u of %u runs, lp in %u\n", m->what, held, runs,
+	       waited);
 	daemon_stop();
 	scene_close(&scene);
 	while (n--)
@@ -143,7 +146,7 @@ void faults_freed_global(unsigned int runs)
 static void arm_looked_for(unsigned int lp_at, unsigned int hp_at)
 {
 	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = 20000000 });
-	arm(hp_at, &(struct hold_at){ .comm = "hp", .for_ns = 60000000, .after = lp_at + 1,
+	arm(hp_at, &(struct hold_at){ .comm = "hp", .for_ns = 40000000, .after = lp_at + 1,
 				      .until = HOLD_FREE + 1 });
 	arm(lp_at, &(struct hold_at){ .comm = "lp", .until = hp_at + 1 });
 }

@@ -17,7 +17,7 @@ static struct {
 	unsigned int n_kills;
 	char trigger[16]; /* of an OOM that nobody is logged as killed for, yet */
 	int64_t zone_kib; /* of a report's largest zone, as are the others; 0: no report is new */
-	int64_t free_kib, high_kib, pcp_kib;
+	int64_t free_kib, high_kib, pcp_kib, order;
 	pid_t chosen; /* by the kernel, not logged as killed yet; 0: nobody */
 	pid_t signals[KMSG_KILLS_MAX]; /* that oomx says it has sent */
 	unsigned int n_signals;
@@ -135,6 +135,7 @@ static void note_kill(const char *text, const char *at)
 	memcpy(k->comm, open + 1, len);
 	k->comm[len] = '\0';
 	memcpy(k->trigger, log_.trigger, sizeof(k->trigger));
+	k->order = (int)log_.order;
 	log_.trigger[0] = '\0';
 	k->free_kib = log_.zone_kib ? log_.free_kib : -1;
 	k->high_kib = log_.zone_kib ? log_.high_kib : -1;
@@ -169,6 +170,8 @@ static void note_trigger(const char *text)
 
 	if (at)
 		snprintf(log_.trigger, sizeof(log_.trigger), "%.*s", (int)(at - text), text);
+	if (at)
+		log_.order = zone_number(at, " order=");
 }
 
 /* /dev/kmsg writes what is not printable ASCII, and the backslash, as \xNN. */
@@ -267,9 +270,10 @@ void kmsg_complain_reports(void)
 
 	for (k = log_.kills; k < log_.kills + log_.n_kills; k++) {
 		if (k->free_kib >= 0)
-			suite_fail("%s (%d) died with %lld kB free, where %lld kB would do; on the "
-				   "lists of CPUs: %lld kB", k->comm, k->pid, (long long)k->free_kib,
-				   (long long)k->high_kib, (long long)k->pcp_kib);
+			suite_fail("%s (%d) died for 2^%d pages with %lld kB free, where %lld kB "
+				   "would do; on the lists of CPUs: %lld kB", k->comm, k->pid,
+				   k->order, (long long)k->free_kib, (long long)k->high_kib,
+				   (long long)k->pcp_kib);
 	}
 }
 

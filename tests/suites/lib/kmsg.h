@@ -15,6 +15,7 @@ struct kmsg_kill {
 	pid_t pid; /* of the process; the log may name one of its threads */
 	char comm[16];
 	char trigger[16]; /* "": the report, see below, is not there */
+	int order; /* of the allocation that failed; as the report has it */
 	bool memcg; /* "Memory cgroup out of memory", else the machine was */
 	/*
 	 * What the kernel reported right before, of the zone with most of the memory. -1: no report
