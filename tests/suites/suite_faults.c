@@ -121,6 +121,34 @@ static void expect_told_as(const char *reason)
 		suite_fail("expected \"abstain\": %s, got %s", reason, why ? why->reason : "none");
 }
 
+static unsigned int count_breaker(void)
+{
+	const struct event *e;
+	unsigned int i, n = daemon_events(&e), found = 0;
+
+	for (i = 0; i < n; i++)
+		found += e[i].type == OOMX_REC_ABSTAIN && !strcmp(e[i].reason, "breaker");
+	return found;
+}
+
+static bool told_breaker(void *arg)
+{
+	(void)arg;
+	return count_breaker() > 0;
+}
+
+void faults_expect_tripped(bool tripped)
+{
+	if (tripped && !suite_wait(told_breaker, NULL, SUITE_STEP_MS))
+		suite_fail("expected \"abstain\": breaker, got none");
+	if (count_breaker() != tripped)
+		suite_fail("expected %d \"abstain\": breaker, got %u", tripped, count_breaker());
+	if (daemon_status_flag("enforce") == tripped)
+		suite_fail("status says that enforcing has%s ended", tripped ? " not" : "");
+	if (tripped && !daemon_status_flag("degraded"))
+		suite_fail("status does not say that enforcing is degraded");
+}
+
 void faults_expect_played_lp(void)
 {
 	faults_expect_one_of(faults.scene.lp, NULL);

@@ -15,6 +15,8 @@
 #include "lib/scene.h"
 #include "lib/suite.h"
 
+#define FAULTS_TRIP_AFTER 10 /* failures in a row that end enforcing */
+
 struct fault_case {
 	const char *name;
 	void (*play)(void);
@@ -54,6 +56,11 @@ void faults_expect_one_of(struct worker *a, struct worker *b);
 void faults_expect_played_lp(void);
 
 void faults_fill_ring(const char *name); /* whoever reads it is woken */
+/*
+ * That the circuit breaker has ended enforcing, once, by the events since daemon_clear() and by
+ * `oomx status`; or that it has not.
+ */
+void faults_expect_tripped(bool tripped);
 
 /* Cases with names and counts of their own (nominate.c); how many were played. */
 unsigned int faults_nominate(const struct suite_options *o);
@@ -61,9 +68,10 @@ unsigned int faults_nominate(const struct suite_options *o);
 void faults_self(unsigned int runs);
 void faults_self_group(unsigned int runs);
 void faults_self_untold(unsigned int runs);
-/* Three of them (held.c). */
+/* Four of them (held.c). */
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);
+void faults_disobeyed(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
 void faults_sharers(unsigned int runs); /* sharers.c */
 void faults_out_of_sight(unsigned int runs); /* sight.c */

@@ -239,6 +239,93 @@ void faults_renewed(unsigned int runs)
 	scene_close(&moment_scene);
 }
 
+/* ---- a kernel that chooses another ----------------------------------------------------------- */
+
+static bool looking(void *arg)
+{
+	(void)arg;
+	return moment_held(&moment.h->at[HOLD_SCAN]);
+}
+
+/* Somebody else lowers lp's value after the wait for it, before the kernel looks at anybody. */
+static void lower_lp(void)
+{
+	pid_t lp = worker_pid(moment_scene.lp);
+	char path[64];
+
+	if (!suite_wait(looking, NULL, SUITE_STEP_MS))
+		suite_fail("hp has not begun to choose");
+	else if (proc_oom_score_adj(lp) != OOMX_ADJ_RAISED)
+		suite_fail("expected lp to be raised when the kernel begins to choose, it has %d",
+			   proc_oom_score_adj(lp));
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", lp);
+	if (proc_write(path, "0"))
+		suite_fail("lp's oom_score_adj cannot be lowered");
+	moment_let_go(HOLD_SCAN);
+}
+
+static bool told_kernel_kill(void *arg)
+{
+	(void)arg;
+	return daemon_count(OOMX_REC_KERNEL_KILL) > 0;
+}
+
+/* The kernel takes hp: told, and with which reason (NULL: none), hp being in the way. */
+static void expect_disobeyed(const char *reason)
+{
+	const struct event *e;
+
+	daemon_clear();
+	if (!scene_play(&moment_scene))
+		return;
+	scene_expect_victim(&moment_scene, moment_scene.hp);
+	if (!suite_wait(told_kernel_kill, NULL, SUITE_STEP_MS))
+		suite_fail("expected the kernel's kill to be told");
+	scene_expect_others_unchanged(&moment_scene);
+	e = daemon_find(OOMX_REC_ABSTAIN, 0, 0);
+	if (!e != !reason || (e && (strcmp(e->reason, reason) ||
+				    e->rival_pid != worker_pid(moment_scene.hp) ||
+				    e->pid != worker_pid(moment_scene.lp))))
+		suite_fail("expected \"abstain\": %s, because of hp, got %s, because of %d",
+			   reason ?: "none", e ? e->reason : "none", e ? e->rival_pid : 0);
+}
+
+/* That often in a row, whoever does it: enforcing ends. */
+static void play_disobeyed(void)
+{
+	unsigned int i;
+
+	for (i = 1; i <= FAULTS_TRIP_AFTER; i++) {
+		faults_expect_tripped(false);
+		*moment.h = (struct hold){};
+		moment_hold(HOLD_SCAN, "hp");
+		moment_scene.meanwhile = lower_lp;
+		expect_disobeyed("disobeyed");
+		scene_clear(&moment_scene);
+	}
+	faults_expect_tripped(true);
+	moment_scene.meanwhile = NULL;
+	expect_disobeyed(NULL); /* watching only */
+}
+
+/* Each with an oomx of its own: it enforces no more after that. */
+void faults_disobeyed(unsigned int runs)
+{
+	unsigned int i;
+
+	scene_open(&moment_scene, false, 1);
+	moment_open();
+	for (i = 1; i <= runs; i++) {
+		suite_run_begin("disobeyed", i);
+		daemon_start(moment_enforce);
+		play_disobeyed();
+		moment_end_run();
+		daemon_stop();
+	}
+	moment_close();
+	scene_close(&moment_scene);
+}
+
 /* ---- a crash --------------------------------------------------------------------------------- */
 
 /*

@@ -18,7 +18,6 @@
 #define OWNER_UID 1234
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
-#define TRIP_AFTER 10	  /* failures in a row that end enforcing */
 
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
@@ -192,16 +191,14 @@ static void play_breaker(void)
 	open_case(enforce);
 	suite_run_begin("breaker", 1);
 	pid = faults_responder();
-	for (i = 1; i <= TRIP_AFTER; i++) {
-		if (!daemon_status_flag("enforce"))
-			suite_fail("enforcing ended after %u failures", i - 1);
+	for (i = 1; i <= FAULTS_TRIP_AFTER; i++) {
+		faults_expect_tripped(false);
 		kill(pid, SIGSTOP);
 		expect_kernel("timeout");
 		scene_clear(&scene);
 		kill(pid, SIGCONT);
 	}
-	if (daemon_status_flag("enforce") || !daemon_status_flag("degraded"))
-		suite_fail("enforcing goes on after %d failures", TRIP_AFTER);
+	faults_expect_tripped(true);
 	expect_kernel(NULL); /* watching only: nothing to abstain from */
 	end_run();
 	close_case();
@@ -293,6 +290,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "nominate", "rival_of_owner", play_rival_of_owner },
 		{ "held", "children", faults_children },
 		{ "held", "renewed", faults_renewed },
+		{ "held", "disobeyed", faults_disobeyed },
 		{ "held", "sharers", faults_sharers },
 		{ "held", "out_of_sight", faults_out_of_sight },
 		{ "nominate", "stopped", play_stopped },
