@@ -10,17 +10,22 @@
 #include "log.h"
 #include "parse.h"
 
+static int refuse(const char *path, const char *why)
+{
+	return ox_err_r(-ENOTSUP, "%s: %s: not enforcing, since nobody knows what it asks of the "
+				  "kernel; mount /proc with /proc/sys, or leave out --enforce",
+			path, why);
+}
+
 static int read_sysctl(const char *path, __u32 *ret)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char buf[16] = {};
 
-	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
-		return ox_err_r(-ENOTSUP, "cannot read %s (%m): not enforcing, since nobody knows "
-					  "what it asks of the kernel", path);
+	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) < 0)
+		return refuse(path, strerror(errno));
 	buf[strcspn(buf, "\n")] = '\0';
-	return ox_parse_u32(buf, 0, 2, ret) ?
-		       ox_err_r(-ENOTSUP, "%s says '%s': not enforcing", path, buf) : 0;
+	return ox_parse_u32(buf, 0, 2, ret) ? refuse(path, "not a number from 0 to 2") : 0;
 }
 
 int ox_sysctl_oom(__u32 *ret_panic_on_oom, __u32 *ret_kill_allocating_task)
