@@ -14,14 +14,16 @@
 #include "log.h"
 #include "policy.h"
 #include "record.h"
+#include "selftest.h"
 #include "struct_ops.h"
 
 static const char usage[] =
 	"Usage: oomx doctor [--json]\n"
 	"\n"
 	"Says what this machine offers, what is missing and what to do about it, and which\n"
-	"hook 'oomx run' would use. Loads and attaches the programs for a moment; changes\n"
-	"nothing. Exit status 0 if oomx can watch here, 4 if not, 3 if not permitted.\n"
+	"hook 'oomx run' would use. Loads and attaches the programs for a moment, and makes a\n"
+	"cgroup for a self-test; changes nothing. Exit status 0 if oomx can watch here, 4 if\n"
+	"not, 3 if not permitted.\n"
 	"\n"
 	"  -j, --json  as one JSON object\n"
 	"  -h, --help  print this\n";
@@ -83,6 +85,41 @@ static bool try_struct_ops(struct ox_checks *c, const struct ox_policy *policy, 
 	return false;
 }
 
+/* By the self-test that `oomx run` goes by, and does not start without. 0 or -errno. */
+static int check_sight(struct ox_checks *c)
+{
+	bool hides = false;
+	int err = ox_selftest_scan(&hides);
+
+	if (err)
+		ox_check_cure(ox_check_add(c, "exiting victims", OX_CHECK_MISSING,
+					   "cannot tell whether the kernel loses sight of them: %s",
+					   err == -EPERM ? "not permitted" : strerror(-err)),
+			      "see btf, ftrace and lockdown above; the kernel's own words are on "
+			      "standard error");
+	else if (hides)
+		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
+				   "the kernel loses sight of them in a cgroup and kills a second: "
+				   "an enforcing oomx holds the OOM killer until they are gone");
+	else
+		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
+				   "the kernel waits for them by itself, but for some with threads");
+	return err;
+}
+
+/* Whether a kill moves oom_kill in memory.events, by hook: for those who watch that file. */
+static void say_counted(struct ox_checks *c)
+{
+	(void)ox_check_add(c, "oom_kill, observe", OX_CHECK_OK,
+			   "moves with every kill: the kernel kills");
+	(void)ox_check_add(c, "oom_kill, struct_ops", OX_CHECK_OK,
+			   "moves with every kill: the kernel kills");
+	(void)ox_check_add(c, "oom_kill, nominate", OX_CHECK_OK,
+			   "moves with every kill of the kernel's; not where nominating fails and the "
+			   "choice is the trigger: oomx sends that SIGKILL, and says so in the event "
+			   "(signalled) and the kernel log");
+}
+
 static void check_hooks(struct ox_checks *c, struct verdict *v)
 {
 	struct ox_policy policy = {};
@@ -101,6 +138,13 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 	}
 	(void)ox_check_add(c, "rss_mode", OX_CHECK_OK, "%s: what this kernel's oom_badness() reads",
 			   ox_rss_mode_name(rss_mode));
+	err = check_sight(c);
+	if (err) {
+		v->not_permitted = err == -EPERM;
+		(void)snprintf(v->not_observe, OX_CHECK_LEN, "its self-test does not run");
+		memcpy(v->not_nominate, v->not_observe, OX_CHECK_LEN);
+		return;
+	}
 	err = ox_policy_load("kernel", &policy);
 	if (err) {
 		(void)snprintf(v->not_observe, OX_CHECK_LEN, "its own policy cannot be loaded");
@@ -113,8 +157,7 @@ static void check_hooks(struct ox_checks *c, struct verdict *v)
 	v->struct_ops = try_struct_ops(c, &policy, rss_mode, v->not_struct_ops);
 	v->nominate = !try_hook(c, OOMX_HOOK_NOMINATE, &policy, rss_mode, v->not_nominate);
 	ox_policy_done(&policy);
-	(void)ox_check_add(c, "memory.events", OX_CHECK_OK,
-			   "oom_kill counts as always: with every hook the kernel itself kills");
+	say_counted(c);
 }
 
 /* ---- printing ------------------------------------------------------------------------------- */
@@ -146,6 +189,18 @@ static json_t *text_or_null(const char *s)
 	return json_string(clean);
 }
 
+static json_t *gaps_json(void)
+{
+	json_t *list = json_array();
+	unsigned int i;
+
+	for (i = 0; i < OX_GAPS; i++)
+		(void)json_array_append_new(list, json_pack("{s:s, s:s}", "name",
+							    ox_doctor_gaps[i].name, "effect",
+							    ox_doctor_gaps[i].effect));
+	return list;
+}
+
 static int print_json(const struct ox_checks *c, const struct verdict *v)
 {
 	json_t *list = json_array(), *o;
@@ -157,11 +212,12 @@ static int print_json(const struct ox_checks *c, const struct verdict *v)
 					ox_check_state_name(c->check[i].state), "found",
 					text_or_null(c->check[i].found), "cure",
 					text_or_null(c->check[i].cure)));
-	o = json_pack("{s:o, s:{s:b, s:b, s:b}, s:o, s:o, s:o}", "checks", list, "hooks", "observe",
+	o = json_pack("{s:o, s:{s:b, s:b, s:b}, s:o, s:o, s:o, s:o}", "checks", list, "hooks", "observe",
 		      v->observe, "nominate", v->nominate, "struct_ops", v->struct_ops, "enforce",
 		      text_or_null(for_enforcing(v)), "watch", text_or_null(for_watching(v)),
 		      "why_not", text_or_null(!v->observe ? v->not_observe :
-					      for_enforcing(v) ? NULL : not_enforcing_because(v)));
+					      for_enforcing(v) ? NULL : not_enforcing_because(v)),
+		      "not_reproduced", gaps_json());
 	return ox_print_json(o);
 }
 
@@ -179,6 +235,9 @@ static int print_text(const struct ox_checks *c, const struct verdict *v)
 		if (*k->cure)
 			printf("%-8s %-27s -> %s\n", "", "", k->cure);
 	}
+	printf("\nof what the kernel does in an OOM, oomx cannot reproduce:\n");
+	for (i = 0; i < OX_GAPS; i++)
+		printf("  %-18s  %s\n", ox_doctor_gaps[i].name, ox_doctor_gaps[i].effect);
 	printf("\nhook that would be used: %s for --enforce, %s otherwise",
 	       for_enforcing(v) ?: "none", for_watching(v) ?: "none");
 	if (for_enforcing(v) && !v->struct_ops)

@@ -11,7 +11,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/magic.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <oomx/abi.h>
 
@@ -171,45 +170,6 @@ static void check_ftrace(struct ox_checks *c)
 		(void)ox_check_add(c, "ftrace", OX_CHECK_OK, "enabled");
 }
 
-/* 1: the enum has that value; 0: not, or there is no such enum; -errno: no BTF */
-static int btf_has_enum_value(const char *type, const char *value)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	const struct btf_type *t;
-	const struct btf_enum *e;
-	__s32 id;
-	int i, found = 0;
-
-	if (!btf)
-		return -errno;
-	id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
-	t = id < 0 ? NULL : btf__type_by_id(btf, id);
-	for (i = 0; t && i < btf_vlen(t); i++) {
-		e = btf_enum(t) + i;
-		if (!strcmp(btf__name_by_offset(btf, e->name_off), value))
-			found = 1;
-	}
-	btf__free(btf);
-	return found;
-}
-
-static void check_guard(struct ox_checks *c)
-{
-	int has = btf_has_enum_value("css_task_iter_flags", "CSS_TASK_ITER_WITH_DEAD");
-
-	if (has < 0)
-		(void)ox_check_add(c, "exiting victims", OX_CHECK_WARN,
-				   "cannot tell whether the kernel loses sight of them: %s",
-				   strerror(-has));
-	else if (has)
-		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
-				   "the kernel loses sight of them in a cgroup and kills a second: "
-				   "an enforcing oomx holds the OOM killer until they are gone");
-	else
-		(void)ox_check_add(c, "exiting victims", OX_CHECK_OK,
-				   "the kernel waits for them by itself, but for some with threads");
-}
-
 static void check_cpus(struct ox_checks *c)
 {
 	int n = libbpf_num_possible_cpus();
@@ -233,7 +193,6 @@ void ox_doctor_machine(struct ox_checks *c)
 	check_cgroup(c);
 	check_lockdown(c);
 	check_ftrace(c);
-	check_guard(c);
 	check_cpus(c);
 }
 
@@ -336,3 +295,20 @@ void ox_doctor_rivals(struct ox_checks *c)
 	check_daemons(c);
 	check_oomx(c);
 }
+
+/* ---- what it does by approximation ---------------------------------------------------------- */
+
+/* As the comments in bpf/include/oomx have it, each where it is done. */
+const struct ox_gap ox_doctor_gaps[OX_GAPS] = {
+	{ "OOM notifiers", "when the whole machine is full, the kernel has them free memory before it "
+			   "chooses, and may then kill nobody: a nominated process is put back, and "
+			   "where there are any, oomx sends no SIGKILL itself" },
+	{ "cpuset hardwall", "zones that an allocation of the kernel's own may use outside of its "
+			     "cpuset count as forbidden: the OOM is taken for that of its cpuset's "
+			     "nodes" },
+	{ "core dumps", "a trigger that dumps core counts as exiting: the kernel chooses alone" },
+	{ "last look for room", "when the whole machine is full, it is over before oomx chooses, and "
+				"cannot be repeated: what is freed after it stops no kill" },
+	{ "locks", "processes are read without the kernel's: one that exits or moves meanwhile counts "
+		   "as before that, or as after it" },
+};

@@ -35,6 +35,14 @@ void ox_check_cure(struct ox_check *check, const char *cure, ...)
 
 const char *ox_check_state_name(enum ox_check_state state);
 
+/* What the kernel does in an OOM and oomx cannot reproduce, on any kernel. */
+#define OX_GAPS 5
+struct ox_gap {
+	const char *name;
+	const char *effect;
+};
+extern const struct ox_gap ox_doctor_gaps[OX_GAPS];
+
 /* What can be told without loading anything. */
 void ox_doctor_machine(struct ox_checks *c);
 /* Settings and programs that act in an OOM, too. */

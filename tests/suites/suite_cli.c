@@ -524,6 +524,7 @@ int main(int argc, char **argv)
 		void (*play)(void);
 	} parts[] = {
 		{ "errors", cases_errors },
+		{ "doctor", cli_doctor },
 		{ "settings", cli_settings },
 		{ "good-policy", case_good_policy },
 		{ "commands", case_running },

@@ -30,6 +30,7 @@ void cli_expect_error(const struct command_result *r, int exit);
 /* One run of a command that ends so, and leaves the machine as it was. */
 void cli_case_error(const char *name, int exit, unsigned int uid, const char *const args[]);
 
+void cli_doctor(void); /* doctor.c */
 void cli_settings(void); /* settings.c: of the kernel, which cannot be read */
 
 #endif
