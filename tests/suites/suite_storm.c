@@ -3,8 +3,8 @@
  * suite_storm - for as many minutes as --runs says (or --seconds), everything at once: OOMs of
  * memcgs, of memcgs within memcgs and of the machine, bombs of threads and of processes, while oomx
  * is killed, stopped, replaced, and started with another policy. Nothing hangs, the kernel has
- * nothing to say, nobody dies outside of the domain that was short or who is protected, and every
- * kill of oomx's time is told.
+ * nothing to say, nobody dies outside of the domain that was short or who is protected, by his
+ * oom_score_adj, or, of oomx's choice, by a rule, and every kill of oomx's time is told.
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +29,9 @@
 #define NEW_MAX 64
 #define REASONS 64
 #define COMM "bomb"
+#define KEPT "kept"	 /* whom the kernel would like best, and a rule says never */
+#define KEPT_ADJ 600
+#define RULES "/tmp/storm.yaml"
 
 static const struct {
 	const char *path;
@@ -36,6 +39,7 @@ static const struct {
 } cgroups[] = {
 	{ TOP, 0 },	   { TOP "/a", 48 },	 { TOP "/b", 64 },     { TOP "/b/x", 40 },
 	{ TOP "/b/y", 0 }, { TOP "/b/y/w", 24 }, { TOP "/b/y/z", 0 }, { TOP "/any", 0 },
+	{ TOP "/b/y/kept", 0 }, { TOP "/b/kept", 0 },
 };
 #define N_CGROUPS (sizeof(cgroups) / sizeof(cgroups[0]))
 
@@ -54,6 +58,10 @@ struct bomb {
 
 static struct bomb bombs[BOMBS];
 
+static const char *const kept_places[] = { TOP "/b/y/kept", TOP "/b/kept" };
+#define N_KEPT (sizeof(kept_places) / sizeof(kept_places[0]))
+static struct worker *kept[N_KEPT];
+
 /* Every kill there was, by the kernel's log and by what oomx told. */
 static struct entry {
 	pid_t pid;
@@ -64,7 +72,7 @@ static struct entry {
 static struct {
 	unsigned int n, epoch_begin, lost;
 	uint64_t end_ns;
-	unsigned int own, kernels, told_only, restarts, replaced, started;
+	unsigned int own, kernels, told_only, restarts, replaced, started, kept_died;
 	int64_t vmstat_before;
 } storm;
 
@@ -150,7 +158,8 @@ static void keep_books(void)
 
 	n = kmsg_take(logged, NEW_MAX);
 	for (i = 0; i < n; i++) {
-		if (strcmp(logged[i].comm, COMM))
+		storm.kept_died += !strcmp(logged[i].comm, KEPT);
+		if (strcmp(logged[i].comm, COMM) && strcmp(logged[i].comm, KEPT))
 			suite_fail("a stranger was killed: %s (%d)", logged[i].comm, logged[i].pid);
 		entry_for(logged[i].pid, true)->logged = true;
 	}
@@ -166,6 +175,9 @@ static void keep_books(void)
 		check_domain(e);
 		if (e->who.adj == -1000)
 			suite_fail("%s (%d) is protected, and was killed", e->who.comm, e->who.pid);
+		if (e->type == OOMX_REC_KILL && !strcmp(e->who.comm, KEPT))
+			suite_fail("a rule says never, and oomx had %s (%d) killed", e->who.comm,
+				   e->who.pid);
 		if (e->signalled) { /* by oomx itself: the OOM killer neither logs nor counts it */
 			storm.told_only++;
 			continue;
@@ -296,6 +308,21 @@ static void tend_bomb(struct bomb *b)
 	end_bomb(b);
 }
 
+/* The kernel takes them while oomx is not there, or stands back. */
+static void tend_kept(void)
+{
+	struct worker_spec spec = { .comm = KEPT, .anon_kib = 4096, .adj = KEPT_ADJ };
+	size_t i;
+
+	for (i = 0; i < N_KEPT; i++) {
+		if (kept[i] && worker_alive(kept[i]))
+			continue;
+		worker_end(kept[i]);
+		spec.cgroup = kept_places[i];
+		kept[i] = worker_start(&spec);
+	}
+}
+
 static void rage(unsigned int ms)
 {
 	uint64_t end_ns = suite_now_ns() + (uint64_t)ms * 1000000;
@@ -304,6 +331,7 @@ static void rage(unsigned int ms)
 	while (suite_now_ns() < end_ns) {
 		for (i = 0; i < BOMBS; i++)
 			tend_bomb(&bombs[i]);
+		tend_kept();
 		suite_sleep(TICK_MS);
 		keep_books();
 	}
@@ -327,9 +355,10 @@ static void start_daemon(const char *hook, bool replace)
 	const char *const by_priority[] = { "--enforce",  "--hook",	 hook,
 					    "--policy",	  "priority",	 "--priority",
 					    TOP "/a=-50", "--priority",	 TOP "/b/y/z=-100",
-					    "--replace", NULL };
-	const char *const by_size[] = { "--enforce", "--hook", hook, "--policy", "kernel",
-					"--replace", NULL };
+					    "--rules",	  RULES,	 "--replace",
+					    NULL };
+	const char *const by_size[] = { "--enforce", "--hook", hook,	    "--policy", "kernel",
+					"--rules",   RULES,    "--replace", NULL };
 	const char *const *args = suite_random(0, 2) ? by_priority : by_size;
 
 	calm_machine();
@@ -376,6 +405,15 @@ static bool unchanged(void *arg)
 static struct worker *protected[N_PLACES], *ballast;
 static struct proc_census before;
 
+static void write_rules(void)
+{
+	FILE *f = fopen(RULES, "we");
+
+	if (!f || fputs("rules:\n  - name: kept\n    match: {cgroup: [" TOP "/b/kept, " TOP "/b/y/kept]}\n"
+			"    never: true\n", f) == EOF || fclose(f))
+		suite_fatal("%s: %m", RULES);
+}
+
 static void open_storm(void)
 {
 	struct worker_spec spec = { .comm = "ballast", .adj = -1000 };
@@ -401,6 +439,7 @@ static void open_storm(void)
 		worker_wait_ready(protected[i]);
 	}
 	proc_census(&before);
+	write_rules();
 	kmsg_clear();
 	storm.vmstat_before = proc_vmstat("oom_kill");
 }
@@ -415,6 +454,8 @@ static void close_storm(void)
 		if (bombs[i].w)
 			end_bomb(&bombs[i]);
 	}
+	for (i = 0; i < N_KEPT; i++)
+		worker_end(kept[i]);
 	excuse();
 	counted = proc_vmstat("oom_kill") - storm.vmstat_before;
 	for (i = 0; i < storm.n; i++)
@@ -436,7 +477,8 @@ static void close_storm(void)
 	       "the kernel %u; oomx ended %u times, replaced %u times\n",
 	       storm.started, logged, storm.own, storm.told_only, storm.kernels, storm.restarts,
 	       storm.replaced);
-	printf("storm: %u records of the kernel log were lost\n", kmsg_lost());
+	printf("storm: %u records of the kernel log were lost; of those that a rule keeps the kernel took "
+	       "%u\n", kmsg_lost(), storm.kept_died);
 	worker_end_all();
 	for (i = N_CGROUPS; i-- > 0;)
 		cgroup_remove(cgroups[i].path);

@@ -183,6 +183,47 @@ static void play_killed(unsigned int runs)
 	close_case();
 }
 
+static bool bereft(void *arg)
+{
+	return daemon_status_flag("degraded");
+}
+
+/* Dead, and the daemon cannot replace it: nobody waits, and status says so. */
+static void play_bereft(unsigned int runs)
+{
+	const struct event *e;
+	int64_t waits;
+	unsigned int i;
+	pid_t pid;
+
+	open_case(enforce);
+	for (i = 1; i <= runs; i++) {
+		begin_run("bereft", i);
+		daemon_clear();
+		pid = faults_responder();
+		kill(daemon_pid(), SIGSTOP);
+		kill(pid, SIGKILL);
+		if (!suite_wait(bereft, NULL, SUITE_STEP_MS))
+			suite_fail("status does not say that enforcing is degraded");
+		waits = daemon_counter("counters.waits");
+		if (scene_play(&scene))
+			scene_expect_victim(&scene, scene.hp);
+		if (daemon_counter("counters.waits") != waits)
+			suite_fail("an OOM waited for a responder that is dead");
+		kill(daemon_pid(), SIGCONT);
+		expect_told(OOMX_REC_KERNEL_KILL);
+		e = abstained();
+		if (!e || strcmp(e->reason, "no_responder"))
+			suite_fail("expected \"abstain\": no_responder, got %s",
+				   e ? e->reason : "none");
+		scene_clear(&scene);
+		faults_await_other_responder(pid);
+		expect_enforced();
+		end_run();
+	}
+	close_case();
+}
+
 static void play_breaker(void)
 {
 	unsigned int i;
@@ -220,6 +261,30 @@ static void play_scope(bool inside, unsigned int runs)
 			expect_enforced();
 		else
 			expect_kernel(NULL);
+		end_run();
+	}
+	close_case();
+}
+
+/* An OOM of the machine is in no cgroup's scope. */
+static void play_scope_global(unsigned int runs)
+{
+	static const char *const args[] = { "--enforce", "--policy", "priority", "--priority",
+					    SCENE_LP "=-100", "--scope", SCENE_CGROUP, NULL };
+	int64_t outside, nominated;
+	unsigned int i;
+
+	scene_open(&scene, true, 1);
+	daemon_start(args);
+	for (i = 1; i <= runs; i++) {
+		begin_run("scope, global", i);
+		outside = daemon_counter("counters.out_of_scope");
+		nominated = daemon_counter("counters.nominated");
+		expect_kernel(NULL);
+		if (daemon_counter("counters.out_of_scope") == outside)
+			suite_fail("expected the OOM to be counted as out of scope");
+		if (daemon_counter("counters.nominated") != nominated)
+			suite_fail("expected nobody to be nominated");
 		end_run();
 	}
 	close_case();
@@ -295,12 +360,14 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "out_of_sight", faults_out_of_sight },
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
+		{ "nominate", "bereft", play_bereft },
 		{ "nominate", "breaker", play_breaker_once },
 		{ "nominate", "self", faults_self },
 		{ "nominate", "self_group", faults_self_group },
 		{ "nominate", "self_untold", faults_self_untold },
 		{ "nominate", "in_scope", play_in_scope },
 		{ "nominate", "out_of_scope", play_out_of_scope },
+		{ "nominate", "scope_global", play_scope_global },
 		{ "nominate", "crash", play_crash },
 		{ "held", "crash_raised", faults_crash_raised },
 		{ "held", "freed_memcg", faults_freed_memcg },
