@@ -40,6 +40,8 @@ void kills_compare(const char *what, const struct kills_count *with_oomx,
 void kills_kernel_thread(void);
 void kills_kernel_thread_alone(void);
 void kills_kernel_thread_late(void);
+void kills_rivals_eight(void);
+void kills_rivals_nine(void);
 void kills_cpuset(void);
 void kills_mempolicy(void);
 void kills_lists(void);
