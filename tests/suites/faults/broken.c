@@ -215,28 +215,33 @@ static void expect_one_or_both(void)
 	scene_clear(&faults.scene);
 }
 
+#define BOTH 1u	   /* may die */
+#define MACHINE 2u /* it has to do with OOMs of the machine, and one of those is played */
+
 /* Another program every time, those first whose loss hurts most. */
 static void play_detached(void)
 {
 	static const struct {
 		const char *name;
-		bool both; /* may die */
+		unsigned int flags;
 	} programs[] = {
-		{ "ox_oom_enter", true },	{ "ox_kill_enter", true },
-		{ "ox_locked", true },		{ "ox_memcg_failed", true },
-		{ "ox_marked", true },		{ "ox_oom_leave", false },
-		{ "ox_oom_chosen", false },	{ "ox_mm_gone", false },
-		{ "ox_memcg_early", false },	{ "ox_kill_leave", false },
-		{ "ox_task_exit", false },	{ "ox_forked", false },
-		{ "ox_reaped", false },		{ "ox_mm_gone_missed", false },
-		{ "ox_global_failed", false },	{ "ox_global_failing", false },
-		{ "ox_reclaimed", false },	{ "ox_mm_unmapped", false },
+		{ "ox_oom_enter", BOTH },	{ "ox_kill_enter", BOTH },
+		{ "ox_locked", BOTH },		{ "ox_memcg_failed", BOTH },
+		{ "ox_marked", BOTH },		{ "ox_oom_leave", 0 },
+		{ "ox_oom_chosen", 0 },		{ "ox_mm_gone", 0 },
+		{ "ox_memcg_early", 0 },	{ "ox_kill_leave", 0 },
+		{ "ox_task_exit", 0 },		{ "ox_forked", 0 },
+		{ "ox_reaped", 0 },		{ "ox_mm_gone_missed", 0 },
+		{ "ox_mm_unmapped", 0 },	{ "ox_mm_unmapped", MACHINE },
+		{ "ox_reclaimed", MACHINE },	{ "ox_global_failing", MACHINE },
+		{ "ox_global_failed", MACHINE },
 	};
 	static unsigned int next;
 	unsigned int i = next++ % (sizeof(programs) / sizeof(programs[0]));
 
+	scene_set_global(&faults.scene, programs[i].flags & MACHINE);
 	detach_program(daemon_pid(), programs[i].name);
-	if (programs[i].both && faults_kernel_hides())
+	if (programs[i].flags & BOTH && faults_kernel_hides())
 		expect_one_or_both();
 	else
 		faults_expect_either_untold();
@@ -245,6 +250,39 @@ static void play_detached(void)
 		suite_fail("this was without %s", programs[i].name);
 	faults_start();
 	faults_expect_lp();
+	scene_set_global(&faults.scene, false);
+}
+
+/* ---- the whole machine ----------------------------------------------------------------------- */
+
+static void play_machine_alone(void)
+{
+	scene_set_global(&faults.scene, true);
+	faults_expect_hp();
+	scene_set_global(&faults.scene, false);
+}
+
+static void play_machine_stopped(void)
+{
+	pid_t pid = faults_responder();
+
+	scene_set_global(&faults.scene, true);
+	kill(pid, SIGSTOP);
+	faults_expect_abstained("timeout");
+	faults_expect_abstained("no_responder");
+	kill(pid, SIGCONT);
+	faults_expect_lp();
+	scene_set_global(&faults.scene, false);
+}
+
+static void play_machine_dies(void)
+{
+	scene_set_global(&faults.scene, true);
+	daemon_kill();
+	faults_expect_hp();
+	faults_start();
+	faults_expect_lp();
+	scene_set_global(&faults.scene, false);
 }
 
 const struct fault_case faults_broken[] = {
@@ -255,5 +293,7 @@ const struct fault_case faults_broken[] = {
 	{ "daemon_dies", play_daemon_dies, NULL },
 	{ "half_loaded", play_half_loaded, NULL },
 	{ "detached", play_detached, NULL },
+	{ "machine_stopped", play_machine_stopped, play_machine_alone },
+	{ "machine_dies", play_machine_dies, play_machine_alone },
 	{ NULL, NULL, NULL },
 };

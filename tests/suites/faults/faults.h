@@ -27,7 +27,7 @@ struct fault_case {
 extern const struct fault_case faults_broken[], faults_full[], faults_around[]; /* up to no name */
 
 struct faults {
-	struct scene scene; /* open, a memcg's */
+	struct scene scene; /* open, a memcg's unless somebody has it otherwise */
 	const char *hook;
 	struct bpf_count at_rest; /* with no oomx */
 };

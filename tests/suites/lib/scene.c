@@ -53,12 +53,20 @@ void scene_open(struct scene *s, bool global, unsigned int triggers)
 	cgroup_make(SCENE_LP);
 	cgroup_make(SCENE_H2);
 	cgroup_make(SCENE_HP);
-	if (global)
+	scene_set_global(s, global);
+}
+
+void scene_set_global(struct scene *s, bool global)
+{
+	s->global = global;
+	if (global) {
 		cgroup_set(SCENE_CGROUP, "memory.max", "max");
-	else
-		cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
-	if (global)
 		start_ballast(s);
+	} else {
+		cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
+		worker_end(s->ballast);
+		s->ballast = NULL;
+	}
 }
 
 void scene_close(struct scene *s)

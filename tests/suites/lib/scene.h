@@ -40,6 +40,8 @@ struct scene {
 
 /* Cgroups; kept over all runs, since a cgroup made anew is another one. */
 void scene_open(struct scene *s, bool global, unsigned int triggers);
+/* The following OOMs are the machine's, or the memcg's; between two plays. */
+void scene_set_global(struct scene *s, bool global);
 void scene_close(struct scene *s);
 
 /*
