@@ -54,6 +54,7 @@ static const struct {
 	COUNTER(wait_ns, "nanoseconds of that in all"),
 	COUNTER(guards, "OOMs held until an earlier victim was gone"),
 	COUNTER(guard_timeouts, "of which: the victim took too long"),
+	COUNTER(guard_ns, "nanoseconds of these in all"),
 	COUNTER(totals_differ, "times that our totalpages was not the kernel's"),
 	COUNTER(demoted, "rivals lowered for the time of an OOM"),
 	COUNTER(inherited, "children put right that inherited a raised oom_score_adj"),

@@ -23,6 +23,7 @@
 #define CHEAP_MIB 10 /* two of them are not too many */
 #define LOWERED_MIB 36 /* memory.max, when it is lowered under those who are there */
 #define HOLD_WINDOW_MS 2000 /* hold_window_ns (user/engine.c) */
+#define MAY_BE_HELD_NS 200000000 /* a fifth of hold_budget_ns */
 
 struct cast kills_cast;
 static const char *throttle; /* cpu.max of everybody while hp grows; NULL: none */
@@ -307,18 +308,26 @@ static void close_cgroups(void)
 	cgroup_remove(TOP);
 }
 
+static int64_t held_ns(void)
+{
+	if (!daemon_running())
+		return 0;
+	return daemon_counter("counters.guard_ns") + daemon_counter("counters.wait_ns");
+}
+
 /*
- * Twenty may take so long to die that the OOMs of this cgroup may not be held for anybody any more
- * (hold_budget_ns): on 7.2 and 7.3 the next one's victim might be followed by a second.
+ * Twenty may take so long to die that little is left of the time for which the OOMs of this cgroup
+ * may be held (hold_budget_ns): on 7.2 and 7.3 the next one's victim might be followed by a second.
  */
 static void await_budget(void)
 {
-	static int64_t timeouts;
-	int64_t now = daemon_running() ? daemon_counter("counters.guard_timeouts") : 0;
+	static int64_t since_ns;
+	int64_t now_ns = held_ns();
 
-	if (now > timeouts)
-		suite_sleep(HOLD_WINDOW_MS);
-	timeouts = now;
+	if (now_ns - since_ns < MAY_BE_HELD_NS)
+		return;
+	suite_sleep(HOLD_WINDOW_MS);
+	since_ns = now_ns;
 }
 
 static void play(const struct kill_case *k, unsigned int runs)

@@ -258,6 +258,7 @@ struct oomx_stats {
 	__u64 wait_ns;		/* total */
 	__u64 guards;		/* OOMs held until an earlier victim was gone */
 	__u64 guard_timeouts;
+	__u64 guard_ns;		/* total */
 	__u64 totals_differ;	/* our totalpages was not the kernel's */
 	__u64 demoted;		/* rivals whose oom_score_adj was lowered for the time of an OOM */
 	__u64 inherited;	/* children that were forked with a raised value, and put right */

@@ -185,8 +185,10 @@ static __noinline int ox_guard_hold(void)
 	left = left > cfg->wait_ns ? left - cfg->wait_ns : 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
 	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
-	ox_hold_spend(ox_guard.held, bpf_ktime_get_ns() - t0);
+	t0 = bpf_ktime_get_ns() - t0;
+	ox_hold_spend(ox_guard.held, t0);
 	ox_count(guards);
+	ox_add(guard_ns, t0);
 	ox_guard.try_ns = 0;
 	if (!ox_guard.done)
 		ox_count(guard_timeouts);
@@ -357,6 +359,7 @@ static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *no
 	if (first)
 		__sync_fetch_and_add(&ox_held.spent_ns, f.now - since);
 	ox_count(guards);
+	ox_add(guard_ns, f.now - since);
 	if (f.late)
 		ox_count(guard_timeouts);
 	return true;

@@ -417,8 +417,9 @@ static void complain_counters(void)
 	}
 	json_decref(status);
 	if (misses)
-		suite_fail("%lld guards, %lld of them timed out; %lld exits held, %lld too long",
+		suite_fail("%lld guards of %lld us in all, %lld timed out; %lld exits held, %lld too long",
 			   (long long)daemon_status("counters.guards"),
+			   (long long)daemon_status("counters.guard_ns") / 1000,
 			   (long long)daemon_status("counters.guard_timeouts"),
 			   (long long)daemon_status("counters.exits_held"),
 			   (long long)daemon_status("counters.exit_timeouts"));
