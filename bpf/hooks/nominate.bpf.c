@@ -112,15 +112,18 @@ int BPF_PROG(ox_locked, void *lock, int ret)
 	return 0;
 }
 
-/* Whoever waits for the responder must not wait for a dead one. */
+/*
+ * Whoever waits for the responder must not wait for a dead one. Any of its threads will do: they
+ * die together, and one of them may need the very CPU on which it is waited for.
+ */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(ox_task_exit, struct task_struct *p)
 {
 	struct oomx_config *cfg = ox_config();
 
-	if (cfg && cfg->responder_pid && (u32)p->pid == cfg->responder_pid)
+	if (cfg && cfg->responder_pid && (u32)p->tgid == cfg->responder_pid)
 		cfg->responder_pid = 0;
-	if (cfg && cfg->demoter_pid && (u32)p->pid == cfg->demoter_pid)
+	if (cfg && cfg->demoter_pid && (u32)p->tgid == cfg->demoter_pid)
 		cfg->demoter_pid = 0;
 	return 0;
 }

@@ -37,6 +37,9 @@ void faults_start(void); /* oomx, lp having the lowest priority */
 pid_t faults_responder(void); /* fatal if there is none */
 void faults_await_other_responder(pid_t than);
 
+/* What the running oomx has told its programs, to be altered; the caller's to munmap(). */
+struct oomx_config *faults_config(void);
+
 /* Whether the kernel alone loses sight of a dying victim, and kills a second one: tried once. */
 bool faults_kernel_hides(void);
 
@@ -64,10 +67,11 @@ void faults_expect_tripped(bool tripped);
 
 /* Cases with names and counts of their own (nominate.c); how many were played. */
 unsigned int faults_nominate(const struct suite_options *o);
-/* Three of them (self.c). */
+/* Four of them (self.c). */
 void faults_self(unsigned int runs);
 void faults_self_group(unsigned int runs);
 void faults_self_untold(unsigned int runs);
+void faults_self_second(unsigned int runs);
 /* Four of them (held.c). */
 void faults_children(unsigned int runs);
 void faults_renewed(unsigned int runs);
@@ -75,6 +79,7 @@ void faults_disobeyed(unsigned int runs);
 void faults_crash_raised(unsigned int runs);
 void faults_sharers(unsigned int runs); /* sharers.c */
 void faults_out_of_sight(unsigned int runs); /* sight.c */
+void faults_nested(unsigned int runs);	     /* the same */
 /* And four (freed.c). */
 void faults_freed_memcg(unsigned int runs);
 void faults_freed_global(unsigned int runs);

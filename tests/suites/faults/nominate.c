@@ -3,10 +3,12 @@
  * nominate.c - what stands in the way of a nomination, and what is left when its parts fail: whom
  * it takes then, and what is said of it, to the letter.
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "faults/faults.h"
 #include "lib/command.h"
@@ -18,6 +20,8 @@
 #define OWNER_UID 1234
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
+#define LONG_WAIT_NS 10000000000LL /* instead of wait_ns (user/engine.c) */
+#define IN_WAIT_MS 300
 
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
@@ -224,6 +228,92 @@ static void play_bereft(unsigned int runs)
 	close_case();
 }
 
+static bool asked(void *nominated)
+{
+	return daemon_counter("counters.nominated") > *(int64_t *)nominated;
+}
+
+static struct last_words {
+	pid_t responder;
+	int64_t nominated;
+} last_words;
+
+static void keep_to_cpu(pid_t tid, int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	(void)sched_setaffinity(tid, sizeof(one), &one); /* it may have ended */
+}
+
+/*
+ * Whoever is held keeps its CPU from everybody else on some kernels: that is to be the CPU of the
+ * responder's first thread, and not the suite's.
+ */
+static void kill_in_wait(void)
+{
+	pid_t tids[8];
+	unsigned int i, n = proc_threads(worker_pid(scene.hp), tids, 8);
+
+	for (i = 0; i < n && i < 8; i++)
+		keep_to_cpu(tids[i], 0);
+	keep_to_cpu(0, 1);
+	if (!suite_wait(asked, &last_words.nominated, SUITE_STEP_MS))
+		suite_fail("expected lp to be nominated");
+	suite_sleep(IN_WAIT_MS); /* by then the OOM is held for it */
+	kill(last_words.responder, SIGKILL);
+}
+
+/* It is being waited for when it dies, and the daemon cannot replace it: no longer than that. */
+static void play_died_waiting(void)
+{
+	int64_t waited_ns;
+	cpu_set_t mine;
+
+	(void)sched_getaffinity(0, sizeof(mine), &mine);
+	last_words.responder = faults_responder();
+	last_words.nominated = daemon_counter("counters.nominated");
+	kill(last_words.responder, SIGSTOP);
+	kill(daemon_pid(), SIGSTOP);
+	daemon_clear();
+	scene.meanwhile = kill_in_wait;
+	if (scene_play(&scene))
+		scene_expect_victim(&scene, scene.hp);
+	scene.meanwhile = NULL;
+	(void)sched_setaffinity(0, sizeof(mine), &mine);
+	kill(daemon_pid(), SIGCONT);
+	expect_told(OOMX_REC_KERNEL_KILL);
+	if (!abstained() || strcmp(abstained()->reason, "no_responder"))
+		suite_fail("expected \"abstain\": no_responder, got %s",
+			   abstained() ? abstained()->reason : "none");
+	waited_ns = abstained() ? abstained()->wait_ns : 0;
+	if (!waited_ns || waited_ns >= LONG_WAIT_NS)
+		suite_fail("expected an OOM that waited until the responder died, it waited %lld ns",
+			   (long long)waited_ns);
+	scene_clear(&scene);
+	faults_await_other_responder(last_words.responder);
+	expect_enforced();
+}
+
+static void play_died(unsigned int runs)
+{
+	struct oomx_config *config;
+	unsigned int i;
+
+	open_case(enforce);
+	config = faults_config();
+	config->wait_ns = LONG_WAIT_NS;
+	config->hold_budget_ns = 2 * LONG_WAIT_NS;
+	for (i = 1; i <= runs; i++) {
+		begin_run("died", i);
+		play_died_waiting();
+		end_run();
+	}
+	munmap(config, sizeof(*config));
+	close_case();
+}
+
 static void play_breaker(void)
 {
 	unsigned int i;
@@ -358,13 +448,16 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "disobeyed", faults_disobeyed },
 		{ "held", "sharers", faults_sharers },
 		{ "held", "out_of_sight", faults_out_of_sight },
+		{ "held", "nested", faults_nested },
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
 		{ "nominate", "bereft", play_bereft },
+		{ "nominate", "died", play_died },
 		{ "nominate", "breaker", play_breaker_once },
 		{ "nominate", "self", faults_self },
 		{ "nominate", "self_group", faults_self_group },
 		{ "nominate", "self_untold", faults_self_untold },
+		{ "held", "self_second", faults_self_second },
 		{ "nominate", "in_scope", play_in_scope },
 		{ "nominate", "out_of_scope", play_out_of_scope },
 		{ "nominate", "scope_global", play_scope_global },

@@ -5,17 +5,25 @@
  * and where it can be told.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "faults/faults.h"
+#include "faults/moment.h"
 #include "lib/cgroup.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
 #include "lib/suite.h"
+#include "lib/testbpf.h"
 
 #define BIG_MIB 90
 #define MATE_MIB 8
+#define FIRST_MIB 16
 #define GROW_MIB 48 /* of lp, the trigger: too much beside the big one */
+
+static const char *const enforce_lp[] = { "--enforce", "--policy", "priority",
+					  "--priority", SCENE_LP "=-100", NULL };
 
 static struct self {
 	struct scene scene;
@@ -121,14 +129,12 @@ static void expect_big(void)
 		suite_fail("oomx has sent a signal itself");
 }
 
-static pid_t open_stopped(void)
+static pid_t open_stopped(const char *const args[])
 {
-	static const char *const enforce[] = { "--enforce", "--policy", "priority",
-					       "--priority", SCENE_LP "=-100", NULL };
 	pid_t pid;
 
 	scene_open(&self.scene, false, 1);
-	daemon_start(enforce);
+	daemon_start(args);
 	pid = faults_responder();
 	kill(pid, SIGSTOP);
 	return pid;
@@ -143,7 +149,7 @@ static void close_stopped(pid_t responder)
 
 void faults_self(unsigned int runs)
 {
-	pid_t responder = open_stopped();
+	pid_t responder = open_stopped(enforce_lp);
 	unsigned int i;
 
 	for (i = 1; i <= runs; i++) {
@@ -158,7 +164,7 @@ void faults_self(unsigned int runs)
 /* The kernel would kill lp's group, too; of a task that is dying anyway it only takes note. */
 void faults_self_group(unsigned int runs)
 {
-	pid_t responder = open_stopped();
+	pid_t responder = open_stopped(enforce_lp);
 	unsigned int i;
 
 	cgroup_set(SCENE_LP, "memory.oom.group", "1");
@@ -172,10 +178,67 @@ void faults_self_group(unsigned int runs)
 	close_stopped(responder);
 }
 
+/*
+ * An earlier victim is on its way out. oomx has waited for it as long as it may, and the kernel
+ * does not know of it any more: the next one is the kernel's choice.
+ */
+static void play_second(void)
+{
+	struct worker_spec spec = { .comm = "first", .cgroup = SCENE_HP, .adj = 1000,
+				    .anon_kib = FIRST_MIB << 10 };
+	struct worker *first = worker_start(&spec);
+
+	worker_wait_ready(first);
+	*moment.h = (struct hold){};
+	moment_hold(HOLD_UNMAP, "first");
+	trigger();
+	if (!suite_wait(moment_held, &moment.h->at[HOLD_UNMAP], SUITE_STEP_MS))
+		suite_fail("expected the first to be killed, it %s", worker_fate(first));
+	if (!suite_wait(dead, self.big, SUITE_STEP_MS))
+		suite_fail("expected big to be killed as well, it %s", worker_fate(self.big));
+	moment_let_go(HOLD_UNMAP);
+	if (!suite_wait(dead, first, SUITE_STEP_MS))
+		suite_fail("the first is not dead in the end, it %s", worker_fate(first));
+	self.kills++; /* that one */
+	expect_big();
+	worker_end(first);
+}
+
+/* Each with an oomx of its own, and with all of its budget. */
+void faults_self_second(unsigned int runs)
+{
+	static const char *const enforce[] = { "--enforce", "--policy", "priority",
+					       "--priority", SCENE_LP "=-100",
+					       "--priority", SCENE_HP "=-200", NULL };
+	struct oomx_config *config;
+	struct bpf_link *unmap;
+	unsigned int i;
+	pid_t responder;
+
+	if (!faults_kernel_hides()) {
+		printf("faults self_second: nothing to play, the kernel waits for the first\n");
+		return;
+	}
+	moment_open();
+	unmap = testbpf_attach(moment.obj, "hold_unmap");
+	for (i = 1; i <= runs; i++) {
+		responder = open_stopped(enforce);
+		config = faults_config();
+		config->hold_budget_ns = 2 * config->guard_ns; /* for big, too, it is to be held */
+		begin_run("self, a second one", i);
+		play_second();
+		end_run();
+		munmap(config, sizeof(*config));
+		close_stopped(responder);
+	}
+	bpf_link__destroy(unmap);
+	moment_close();
+}
+
 /* No room to tell it: then it is not done. */
 void faults_self_untold(unsigned int runs)
 {
-	pid_t responder = open_stopped();
+	pid_t responder = open_stopped(enforce_lp);
 	unsigned int i;
 
 	for (i = 1; i <= runs; i++) {
