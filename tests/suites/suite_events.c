@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ballast.h"
 #include "lib/cgroup.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -521,20 +522,14 @@ int main(int argc, char **argv)
 	static const char *const enforce[] = { "--enforce", "--policy", "priority",
 					       "--priority", LOW "=-100", NULL };
 	struct suite_options o = { .runs = 200, .domains = SUITE_DOMAIN_BOTH };
-	struct worker_spec ballast = { .comm = "ballast", .adj = -1000 };
-	struct worker *w = NULL;
+	struct worker *ballast;
 
 	suite_begin("events", argc, argv, &o);
 	open_cgroups();
-	proc_drop_caches();
-	if (proc_mem_mib("MemFree") > FREE_MIB) {
-		ballast.anon_kib = (unsigned int)(proc_mem_mib("MemFree") - FREE_MIB) * 1024;
-		w = worker_start(&ballast);
-		worker_wait_ready(w);
-	}
+	ballast = ballast_start(FREE_MIB);
 	play("observe", NULL, (o.runs + 1) / 2, o.domains);
 	play("enforce", enforce, (o.runs + 1) / 2, o.domains);
-	worker_end(w);
+	worker_end(ballast);
 	close_cgroups();
 	return suite_end();
 }

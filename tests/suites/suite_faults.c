@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-#include <bpf/bpf.h>
 
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -40,21 +38,6 @@ static bool has_other(void *than)
 	pid_t pid = (pid_t)daemon_status("responder_pid");
 
 	return pid > 0 && pid != *(pid_t *)than;
-}
-
-#define CONFIG_PIN "/sys/fs/bpf/oomx/oomx_config"
-
-struct oomx_config *faults_config(void)
-{
-	struct oomx_config *c = MAP_FAILED;
-	int fd = bpf_obj_get(CONFIG_PIN);
-
-	if (fd >= 0)
-		c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (c == MAP_FAILED)
-		suite_fatal(CONFIG_PIN ": %s", strerror(errno));
-	close(fd);
-	return c;
 }
 
 void faults_await_other_responder(pid_t than)

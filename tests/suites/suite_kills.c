@@ -11,10 +11,12 @@
 
 #include "kills/kills.h"
 #include "lib/adjtrace.h"
+#include "lib/bpfcount.h"
 #include "lib/cast.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
+#include "lib/kmsg.h"
 #include "lib/proc.h"
 #include "lib/suite.h"
 
@@ -28,6 +30,8 @@
 struct cast kills_cast;
 static const char *throttle; /* cpu.max of everybody while hp grows; NULL: none */
 static unsigned int has_mib; /* of hp's, before it grows */
+static bool alone; /* with no oomx: whoever is meant to die is the kernel's own choice */
+static struct kills_count *count; /* of the case that is played */
 
 struct worker_spec kills_spec(const char *comm, const char *cgroup, unsigned int mib)
 {
@@ -38,7 +42,16 @@ struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib,
 {
 	struct worker_spec spec = kills_spec(comm, cgroup, mib);
 
+	if (alone && meant)
+		spec.adj = 1000;
 	return cast_add(&kills_cast, &spec, meant);
+}
+
+static void tell(const char *what, const struct kills_count *with_oomx,
+		 const struct kills_count *alone_count)
+{
+	printf("%s: one victim too many in %u of %u runs, with the kernel alone in %u of %u\n", what,
+	       with_oomx->second, with_oomx->runs, alone_count->second, alone_count->runs);
 }
 
 void kills_compare(const char *what, const struct kills_count *with_oomx,
@@ -50,12 +63,24 @@ void kills_compare(const char *what, const struct kills_count *with_oomx,
 		return;
 	snprintf(name, sizeof(name), "%s_compared", what);
 	suite_run_begin(name, 1);
-	printf("%s: a second victim in %u of %u runs, with the kernel alone in %u of %u\n", what,
-	       with_oomx->second, with_oomx->runs, alone->second, alone->runs);
+	tell(what, with_oomx, alone);
 	if (with_oomx->second > alone->second + more)
-		suite_fail("expected %u runs with a second victim with oomx, or fewer: %u",
+		suite_fail("expected %u runs with one victim too many with oomx, or fewer: %u",
 			   alone->second + more, with_oomx->second);
 	suite_run_end();
+}
+
+void kills_expect_dead(void)
+{
+	unsigned int i, meant = 0;
+
+	for (i = 0; i < kills_cast.n; i++) {
+		meant += kills_cast.meant[i];
+		kills_cast.meant[i] |= alone && !worker_alive(kills_cast.players[i]);
+	}
+	count->runs++;
+	count->second += kmsg_kills(NULL) > meant;
+	cast_expect_dead(&kills_cast);
 }
 
 /* hp grows, next to an h2 that stands by. */
@@ -70,7 +95,7 @@ static void starve(unsigned int mib, unsigned int triggers)
 	if (throttle)
 		cgroup_set(TOP, "cpu.max", throttle);
 	if (cast_starve(&kills_cast, hp, &g))
-		cast_expect_dead(&kills_cast);
+		kills_expect_dead();
 }
 
 /* ---- victims --------------------------------------------------------------------------------- */
@@ -197,7 +222,7 @@ static void play_writer(void)
 	if (command_run(args, 0, SUITE_STEP_MS)->exit)
 		suite_fail("memory.max cannot be lowered");
 	if (cast_await(&kills_cast))
-		cast_expect_dead(&kills_cast);
+		kills_expect_dead();
 }
 
 /* Writes to hp's memory, which hp's cgroup pays for: its OOMs are triggered from outside of it. */
@@ -215,7 +240,7 @@ static void play_remote(void)
 	cast_ready(&kills_cast);
 	if (!cast_starve(&kills_cast, out, &g))
 		return;
-	cast_expect_dead(&kills_cast);
+	kills_expect_dead();
 	e = daemon_find(OOMX_REC_KILL, 0, worker_pid(lp));
 	if (e && e->trigger_pid != worker_pid(out))
 		suite_fail("expected out (%d) to trigger, pid %d did", worker_pid(out),
@@ -232,6 +257,7 @@ static void play_cpu_max(void)
 	throttle = NULL;
 	has_mib = 0;
 	cgroup_set(TOP, "cpu.max", "max");
+	cgroup_set("", "cgroup.subtree_control", "-cpu");
 }
 
 static void play_one_cpu(void)
@@ -241,6 +267,7 @@ static void play_one_cpu(void)
 	kills_add("lp", LP, LP_MIB, true);
 	starve(HP_MIB, 8);
 	cgroup_set(TOP, "cpuset.cpus", "");
+	cgroup_set("", "cgroup.subtree_control", "-cpuset");
 }
 
 static void play_many(void)
@@ -253,6 +280,7 @@ static void play_many(void)
 
 #define NEEDS_NUMA 1u
 #define NEEDS_NO_OOMX 2u
+#define ALONE_TOO 4u /* for comparison, first */
 
 static const struct kill_case {
 	const char *name;
@@ -269,20 +297,23 @@ static const struct kill_case {
 	{ "shortfall", play_shortfall, 0 },
 	{ "rivals_eight", kills_rivals_eight, 0 },
 	{ "rivals_nine", kills_rivals_nine, 0 },
-	{ "writer", play_writer, 0 },
+	{ "shortfall_global", kills_shortfall_global, ALONE_TOO },
+	{ "writer", play_writer, ALONE_TOO },
 	{ "remote", play_remote, 0 },
 	{ "kernel_thread", kills_kernel_thread, 0 },
 	{ "kernel_thread_late", kills_kernel_thread_late, 0 },
 	{ "kernel_thread_alone", kills_kernel_thread_alone, NEEDS_NO_OOMX },
-	{ "cpu_max", play_cpu_max, 0 },
-	{ "one_cpu", play_one_cpu, 0 },
-	{ "many", play_many, 0 },
+	{ "cpu_max", play_cpu_max, ALONE_TOO },
+	{ "one_cpu", play_one_cpu, ALONE_TOO },
+	{ "many", play_many, ALONE_TOO },
 	{ "cpuset", kills_cpuset, NEEDS_NUMA },
 	{ "mempolicy", kills_mempolicy, NEEDS_NUMA },
 	{ "lists", kills_lists, NEEDS_NUMA },
 	{ "lists_alone", kills_lists_alone, NEEDS_NUMA | NEEDS_NO_OOMX },
 };
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
+
+static struct kills_count with_oomx[N_CASES], without[N_CASES];
 
 static bool is_numa(void)
 {
@@ -332,11 +363,13 @@ static void await_budget(void)
 
 static void play(const struct kill_case *k, unsigned int runs)
 {
+	char name[64];
 	unsigned int i;
 
+	snprintf(name, sizeof(name), "%s%s", k->name, alone ? "_alone" : "");
 	for (i = 1; i <= runs; i++) {
-		suite_run_begin(k->name, i);
-		if (!(k->needs & NEEDS_NO_OOMX))
+		suite_run_begin(name, i);
+		if (!alone && !(k->needs & NEEDS_NO_OOMX))
 			daemon_require();
 		daemon_clear();
 		cast_open(&kills_cast);
@@ -349,7 +382,7 @@ static void play(const struct kill_case *k, unsigned int runs)
 		await_budget();
 		suite_run_end();
 	}
-	suite_times(k->name);
+	suite_times(name);
 }
 
 /* --only lists: both sides of it */
@@ -360,17 +393,47 @@ static bool asked_for(const struct kill_case *k, const char *only)
 	return !(k->needs & NEEDS_NUMA) == !is_numa();
 }
 
-static unsigned int play_all(const struct suite_options *o, unsigned int no_oomx)
+static unsigned int play_all(const struct suite_options *o, unsigned int of)
 {
 	unsigned int i, played = 0;
 
+	alone = of == ALONE_TOO;
 	for (i = 0; i < N_CASES; i++) {
-		if ((cases[i].needs & NEEDS_NO_OOMX) != no_oomx || !asked_for(&cases[i], o->only))
+		if (alone ? !(cases[i].needs & ALONE_TOO) : (cases[i].needs & NEEDS_NO_OOMX) != of)
 			continue;
-		play(&cases[i], o->runs);
+		if (!asked_for(&cases[i], o->only))
+			continue;
+		count = alone ? &without[i] : &with_oomx[i];
+		play(&cases[i], alone ? (o->runs + 2) / 3 : o->runs);
 		played++;
 	}
+	alone = false;
 	return played;
+}
+
+/* What the kernel has left out is told, all of it, after so many preemptions. */
+static void expect_misses_told(void)
+{
+	int64_t told = daemon_recursion_misses(), kernels = bpf_recursion_misses("ox_");
+
+	suite_run_begin("recursion_misses", 1);
+	printf("%lld calls of a program were left out\n", (long long)kernels);
+	if (told > kernels || daemon_recursion_misses() < kernels) /* there may be more by then */
+		suite_fail("oomx tells of %lld calls left out, the kernel of %lld", (long long)told,
+			   (long long)kernels);
+	suite_run_end();
+}
+
+static void compare_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_CASES; i++) {
+		if (without[i].runs)
+			tell(cases[i].name, &with_oomx[i], &without[i]);
+	}
+	kills_compare_threads();
+	kills_compare_lists();
 }
 
 int main(int argc, char **argv)
@@ -380,7 +443,7 @@ int main(int argc, char **argv)
 
 	suite_begin("kills", argc, argv, &o);
 	open_cgroups();
-	played = play_all(&o, NEEDS_NO_OOMX);
+	played = play_all(&o, NEEDS_NO_OOMX) + play_all(&o, ALONE_TOO);
 	{
 		const char *const args[] = { "--enforce",  "--hook",	 o.hook,
 					     "--policy",   "priority",	 "--priority",
@@ -392,8 +455,8 @@ int main(int argc, char **argv)
 	played += play_all(&o, 0);
 	if (!played)
 		suite_fatal("no case %s", o.only);
-	kills_compare_threads();
-	kills_compare_lists();
+	compare_all();
+	expect_misses_told();
 	daemon_stop();
 	close_cgroups();
 	return suite_end();

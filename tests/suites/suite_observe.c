@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ballast.h"
 #include "lib/cgroup.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -260,8 +261,6 @@ static void clear_population(void)
 
 static void open_places(bool global)
 {
-	struct worker_spec ballast = { .comm = "ballast", .adj = -1000 };
-	int64_t free_mib;
 	unsigned int i;
 
 	pop.global = global;
@@ -269,15 +268,8 @@ static void open_places(bool global)
 		cgroup_make(parents[i]);
 	for (i = 0; i < N_PLACES; i++)
 		cgroup_make(places[i]);
-	if (!global)
-		return;
-	proc_drop_caches();
-	free_mib = proc_mem_mib("MemFree");
-	if (free_mib > POP_LEAVE_MIB) {
-		ballast.anon_kib = (unsigned int)(free_mib - POP_LEAVE_MIB) * 1024;
-		pop.ballast = worker_start(&ballast);
-		worker_wait_ready(pop.ballast);
-	}
+	if (global)
+		pop.ballast = ballast_start(POP_LEAVE_MIB);
 }
 
 static void close_places(void)

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/bpfcount.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
@@ -210,17 +211,10 @@ static void play_group(const struct suite_options *o)
 /* From now on every choice takes too long. */
 static void allow_no_time(void)
 {
-	struct oomx_config *cfg;
-	int fd = bpf_obj_get("/sys/fs/bpf/oomx/oomx_config");
+	struct oomx_config *cfg = bpf_map_values("/sys/fs/bpf/oomx/oomx_config", sizeof(*cfg));
 
-	if (fd < 0)
-		suite_fatal("oomx's configuration is not pinned: %s", strerror(-fd));
-	cfg = mmap(NULL, sizeof(*cfg), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (cfg == MAP_FAILED)
-		suite_fatal("oomx's configuration cannot be mapped: %s", strerror(errno));
 	cfg->rank_ns = 0;
 	munmap(cfg, sizeof(*cfg));
-	close(fd);
 }
 
 static bool told_kill(void *arg)

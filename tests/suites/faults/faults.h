@@ -37,8 +37,7 @@ void faults_start(void); /* oomx, lp having the lowest priority */
 pid_t faults_responder(void); /* fatal if there is none */
 void faults_await_other_responder(pid_t than);
 
-/* What the running oomx has told its programs, to be altered; the caller's to munmap(). */
-struct oomx_config *faults_config(void);
+#define FAULTS_PIN(map) "/sys/fs/bpf/oomx/" #map
 
 /* Whether the kernel alone loses sight of a dying victim, and kills a second one: tried once. */
 bool faults_kernel_hides(void);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "faults/faults.h"
+#include "lib/bpfcount.h"
 #include "lib/command.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -21,7 +22,7 @@
 #define RIVAL_MIB 40	  /* more than lp */
 #define RIVAL_HP_MIB 70	  /* fits beside the rival, with lp gone */
 #define LONG_WAIT_NS 10000000000LL /* instead of wait_ns (user/engine.c) */
-#define IN_WAIT_MS 300
+#define IN_WAIT_MS 50 /* a hold ends after so many looks, too (OX_SPINS_MAX): 2 s and more */
 
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
@@ -228,15 +229,17 @@ static void play_bereft(unsigned int runs)
 	close_case();
 }
 
-static bool asked(void *nominated)
-{
-	return daemon_counter("counters.nominated") > *(int64_t *)nominated;
-}
-
 static struct last_words {
 	pid_t responder;
-	int64_t nominated;
+	const struct oomx_stats *stats;
+	uint64_t nominated;
 } last_words;
+
+static bool asked(void *arg)
+{
+	return __atomic_load_n(&last_words.stats->nominated, __ATOMIC_RELAXED) >
+	       last_words.nominated;
+}
 
 static void keep_to_cpu(pid_t tid, int cpu)
 {
@@ -259,7 +262,7 @@ static void kill_in_wait(void)
 	for (i = 0; i < n && i < 8; i++)
 		keep_to_cpu(tids[i], 0);
 	keep_to_cpu(0, 1);
-	if (!suite_wait(asked, &last_words.nominated, SUITE_STEP_MS))
+	if (!suite_wait(asked, NULL, SUITE_STEP_MS))
 		suite_fail("expected lp to be nominated");
 	suite_sleep(IN_WAIT_MS); /* by then the OOM is held for it */
 	kill(last_words.responder, SIGKILL);
@@ -273,7 +276,7 @@ static void play_died_waiting(void)
 
 	(void)sched_getaffinity(0, sizeof(mine), &mine);
 	last_words.responder = faults_responder();
-	last_words.nominated = daemon_counter("counters.nominated");
+	last_words.nominated = last_words.stats->nominated;
 	kill(last_words.responder, SIGSTOP);
 	kill(daemon_pid(), SIGSTOP);
 	daemon_clear();
@@ -302,14 +305,16 @@ static void play_died(unsigned int runs)
 	unsigned int i;
 
 	open_case(enforce);
-	config = faults_config();
+	config = bpf_map_values(FAULTS_PIN(oomx_config), sizeof(*config));
 	config->wait_ns = LONG_WAIT_NS;
 	config->hold_budget_ns = 2 * LONG_WAIT_NS;
+	last_words.stats = bpf_map_values(FAULTS_PIN(oomx_stats), sizeof(*last_words.stats));
 	for (i = 1; i <= runs; i++) {
 		begin_run("died", i);
 		play_died_waiting();
 		end_run();
 	}
+	munmap((void *)last_words.stats, sizeof(*last_words.stats));
 	munmap(config, sizeof(*config));
 	close_case();
 }

@@ -11,6 +11,7 @@
 
 #include "faults/faults.h"
 #include "faults/moment.h"
+#include "lib/bpfcount.h"
 #include "lib/cgroup.h"
 #include "lib/daemon.h"
 #include "lib/kmsg.h"
@@ -223,7 +224,7 @@ void faults_self_second(unsigned int runs)
 	unmap = testbpf_attach(moment.obj, "hold_unmap");
 	for (i = 1; i <= runs; i++) {
 		responder = open_stopped(enforce);
-		config = faults_config();
+		config = bpf_map_values(FAULTS_PIN(oomx_config), sizeof(*config));
 		config->hold_budget_ns = 2 * config->guard_ns; /* for big, too, it is to be held */
 		begin_run("self, a second one", i);
 		play_second();

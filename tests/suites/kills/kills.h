@@ -26,11 +26,14 @@ struct worker_spec kills_spec(const char *comm, const char *cgroup, unsigned int
 struct worker *kills_add(const char *comm, const char *cgroup, unsigned int mib, bool meant);
 
 struct kills_count {
-	unsigned int runs, second; /* of them, with a second victim */
+	unsigned int runs, second; /* of them, with one victim too many */
 };
 
+/* Those meant to die have, and nobody else; but the kernel alone may kill one too many. */
+void kills_expect_dead(void);
+
 /*
- * A run of its own: with oomx, not more runs with a second victim than with the kernel alone, but
+ * A run of its own: with oomx, not more runs with one victim too many than with the kernel alone, but
  * for so many more, which may be chance. Nothing where one of the two was not played.
  */
 void kills_compare(const char *what, const struct kills_count *with_oomx,
@@ -42,6 +45,7 @@ void kills_kernel_thread_alone(void);
 void kills_kernel_thread_late(void);
 void kills_rivals_eight(void);
 void kills_rivals_nine(void);
+void kills_shortfall_global(void);
 void kills_cpuset(void);
 void kills_mempolicy(void);
 void kills_lists(void);

@@ -14,8 +14,17 @@ struct bpf_count {
 void bpf_count(struct bpf_count *ret);
 bool bpf_count_equal(const struct bpf_count *a, const struct bpf_count *b);
 
+/*
+ * How often the kernel's recursion guard has left out programs whose names begin so, all together,
+ * as the kernel itself tells it.
+ */
+int64_t bpf_recursion_misses(const char *prefix);
+
 /* Writes one value into a pinned map; 0 or -errno. */
 int bpf_map_put(const char *pin, const void *key, const void *value);
+
+/* The values of a pinned array map (BPF_F_MMAPABLE), or it is fatal; the caller's to munmap(). */
+void *bpf_map_values(const char *pin, size_t size);
 
 /* How many entries a pinned hash map has whose keys are of at most 8 bytes; -errno. */
 int bpf_map_entries(const char *pin);

@@ -390,6 +390,19 @@ int64_t daemon_counter(const char *name)
 	return n;
 }
 
+int64_t daemon_recursion_misses(void)
+{
+	json_t *status, *n;
+	const json_t *misses = status_value("recursion_misses", &status);
+	int64_t sum = 0;
+	const char *name;
+
+	json_object_foreach((json_t *)misses, name, n)
+		sum += json_integer_value(n);
+	json_decref(status);
+	return sum;
+}
+
 bool daemon_status_flag(const char *key)
 {
 	json_t *status;
@@ -417,7 +430,8 @@ static void complain_counters(void)
 	}
 	json_decref(status);
 	if (misses)
-		suite_fail("%lld guards of %lld us in all, %lld timed out; %lld exits held, %lld too long",
+		suite_fail("%lld guards of %lld us in all, %lld timed out; "
+			   "%lld exits held, %lld too long",
 			   (long long)daemon_status("counters.guards"),
 			   (long long)daemon_status("counters.guard_ns") / 1000,
 			   (long long)daemon_status("counters.guard_timeouts"),

@@ -45,6 +45,8 @@ bool daemon_counters(struct daemon_counters *ret);
 int64_t daemon_status(const char *key);
 /* One that has to be there, as "counters.inherited", or it fails. */
 int64_t daemon_counter(const char *name);
+/* Of all programs together, as `oomx status` tells it. */
+int64_t daemon_recursion_misses(void);
 /* What is true or false, such as "degraded"; it has to be there as well. */
 bool daemon_status_flag(const char *key);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "lib/ballast.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/kmsg.h"
@@ -22,30 +23,6 @@
 #define GLOBAL_FREE_MIB 224 /* what the ballast leaves: touching pages is what a run waits for */
 #define LEFTOVER_MIB 8 /* kernel memory that a dead worker's cgroup may still be charged for */
 
-static struct worker *start(const char *comm, const char *cgroup, int adj, unsigned int mib)
-{
-	const struct worker_spec spec = {
-		.comm = comm,
-		.cgroup = cgroup,
-		.adj = adj,
-		.anon_kib = mib * 1024,
-	};
-
-	return worker_start(&spec);
-}
-
-static void start_ballast(struct scene *s)
-{
-	int64_t free_mib;
-
-	proc_drop_caches();
-	free_mib = proc_mem_mib("MemFree");
-	if (free_mib <= GLOBAL_FREE_MIB)
-		return;
-	s->ballast = start("ballast", NULL, -1000, (unsigned int)free_mib - GLOBAL_FREE_MIB);
-	worker_wait_ready(s->ballast);
-}
-
 void scene_open(struct scene *s, bool global, unsigned int triggers)
 {
 	*s = (struct scene){ .global = global, .triggers = triggers };
@@ -61,7 +38,7 @@ void scene_set_global(struct scene *s, bool global)
 	s->global = global;
 	if (global) {
 		cgroup_set(SCENE_CGROUP, "memory.max", "max");
-		start_ballast(s);
+		s->ballast = ballast_start(GLOBAL_FREE_MIB);
 	} else {
 		cgroup_set_mib(SCENE_CGROUP, "memory.max", SCENE_LIMIT_MIB);
 		worker_end(s->ballast);
@@ -138,12 +115,13 @@ static struct worker *start_h2(const struct scene *s)
 
 bool scene_play(struct scene *s)
 {
+	const struct worker_spec hp = { .comm = "hp", .cgroup = SCENE_HP };
 	struct worker_growth g = { .threads = s->triggers };
 	const char *why;
 
 	s->lp = start_lp(s);
 	s->h2 = start_h2(s);
-	s->hp = start("hp", SCENE_HP, 0, 0);
+	s->hp = worker_start(&hp);
 	worker_wait_ready(s->lp);
 	worker_wait_ready(s->h2);
 	worker_wait_ready(s->hp);

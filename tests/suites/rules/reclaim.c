@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "lib/ballast.h"
 #include "lib/cgroup.h"
 #include "lib/command.h"
 #include "lib/proc.h"
@@ -44,12 +45,8 @@ static void starve(bool large_dies)
 static void starve_machine(bool large_dies)
 {
 	struct worker_growth g = { .threads = 1, .until_kill = true, .after_mib = AFTER_MIB };
-	struct worker_spec ballast = { .comm = "ballast", .adj = -1000 };
-	struct worker *hp;
+	struct worker *ballast = ballast_start(FREE_MIB), *hp;
 
-	proc_drop_caches();
-	ballast.anon_kib = (unsigned int)(proc_mem_mib("MemFree") - FREE_MIB) * 1024;
-	worker_wait_ready(cast_add(&rules_cast, &ballast, false));
 	rules_add(LARGE, 72, large_dies);
 	rules_add(SMALL, 48, !large_dies);
 	hp = rules_add(HP, 2, false);
@@ -58,6 +55,7 @@ static void starve_machine(bool large_dies)
 	if (cast_starve(&rules_cast, hp, &g))
 		cast_expect_dead(&rules_cast);
 	rules_expect_told(RULED_NONE);
+	worker_end(ballast);
 }
 
 /* LARGE's process in an OOM of that domain, as `oomx score` tells. */
