@@ -62,6 +62,9 @@ static const struct {
 	COUNTER(renewed, "early requests repeated, the kernel having been slow"),
 	COUNTER(exits_held, "victims that waited until the kernel had looked for them"),
 	COUNTER(exit_timeouts, "of which: the kernel took too long"),
+	COUNTER(hastened, "victims given real time for the last of their way"),
+	COUNTER(moved, "threads of victims sent away from a CPU that was held"),
+	COUNTER(guards_yielded, "OOMs held no longer, a victim needing the CPU"),
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -22,13 +23,12 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "exit.h"
+#include "hasten.h"
 #include "log.h"
 #include "parse.h"
 #include "restore.h"
 
-#define RT_PRIORITY 50
 #define STACK_BYTES 65536
-#define CPUS_MAX 8192 /* NR_CPUS of the largest distribution kernels */
 #define THREADS 2
 #define NOMINEES 64
 #define END_MS 2000 /* for one that is told to end */
@@ -226,6 +226,11 @@ static int on_request(void *ctx, void *data, size_t size)
 
 	if (size < sizeof(*q))
 		return 0;
+	if (q->flags & (OOMX_REQ_HASTEN | OOMX_REQ_AWAY)) {
+		if (ox_now_ns() - q->ktime_ns <= STALE_NS)
+			ox_hasten(q, s->stats);
+		return 0;
+	}
 	if (q->flags & OOMX_REQ_RESTORE) {
 		disown(s, q);
 		return 0;
@@ -291,6 +296,9 @@ static int rehearse(struct state *s, int old_adj, int set_adj)
 				  .flags = OOMX_REQ_EXCLUSIVE | OOMX_REQ_SHARED,
 				  .ktime_ns = ox_now_ns() };
 	const struct oomx_raised sharer = { .old_adj = set_adj, .set_adj = old_adj, .of = q.pid };
+	const struct oomx_request nobody = { .pid = INT_MAX,
+					     .flags = OOMX_REQ_HASTEN | OOMX_REQ_AWAY,
+					     .ktime_ns = q.ktime_ns };
 	char stack[STACK_BYTES];
 
 	memset(stack, 1, sizeof(stack));
@@ -298,13 +306,14 @@ static int rehearse(struct state *s, int old_adj, int set_adj)
 	(void)bpf_map_update_elem(s->map, &q.pid, &sharer, BPF_ANY);
 	(void)ox_restore_sharers(s->map, q.pid); /* writes set_adj */
 	(void)on_request(s, &q, sizeof(q));
+	(void)on_request(s, (void *)&nobody, sizeof(nobody)); /* no process id is as high */
 	(void)restore_due(s, 0);
 	return ring_buffer__consume(s->ring) < 0 ? -EIO : 0;
 }
 
 static int settle(struct state *s, bool keep_cap)
 {
-	struct sched_param p = { .sched_priority = RT_PRIORITY };
+	struct sched_param p = { .sched_priority = OX_RT_PRIORITY };
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	int err;
 
@@ -369,7 +378,7 @@ static void serve(const struct server *v)
 
 static void keep_to(const struct server *v)
 {
-	if (sched_setaffinity(0, CPU_ALLOC_SIZE(CPUS_MAX), v->cpus))
+	if (sched_setaffinity(0, CPU_ALLOC_SIZE(OX_CPUS_MAX), v->cpus))
 		ox_warn("responder: cannot keep to half of the CPUs (%m), ignoring");
 }
 
@@ -391,16 +400,16 @@ static void *second(void *arg)
 /* Deals out the CPUs that this process may use. False: there are not enough. */
 static bool halve(struct server v[THREADS])
 {
-	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
-	cpu_set_t *all = CPU_ALLOC(CPUS_MAX);
+	size_t size = CPU_ALLOC_SIZE(OX_CPUS_MAX);
+	cpu_set_t *all = CPU_ALLOC(OX_CPUS_MAX);
 	unsigned int i, n = 0;
 
-	v[0].cpus = CPU_ALLOC(CPUS_MAX);
-	v[1].cpus = CPU_ALLOC(CPUS_MAX);
+	v[0].cpus = CPU_ALLOC(OX_CPUS_MAX);
+	v[1].cpus = CPU_ALLOC(OX_CPUS_MAX);
 	if (all && v[0].cpus && v[1].cpus && !sched_getaffinity(0, size, all)) {
 		CPU_ZERO_S(size, v[0].cpus);
 		CPU_ZERO_S(size, v[1].cpus);
-		for (i = 0; i < CPUS_MAX; i++)
+		for (i = 0; i < OX_CPUS_MAX; i++)
 			if (CPU_ISSET_S(i, size, all))
 				CPU_SET_S(i, size, v[n++ % THREADS].cpus);
 	}

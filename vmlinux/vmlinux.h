@@ -114,8 +114,17 @@ struct completion;
 struct css_set;
 struct sighand_struct;
 
+struct thread_info {
+	u32 cpu;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
+	int on_cpu;
+	int on_rq;
+	int prio;
+	unsigned short migration_disabled;
 	int exit_state;
 	unsigned long nivcsw;
 	struct sched_entity se;

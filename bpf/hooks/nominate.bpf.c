@@ -43,9 +43,6 @@ int BPF_PROG(ox_reclaimed, struct zonelist *zonelist, int order, gfp_t gfp, node
 	return 0;
 }
 
-/* While one was held another victim may have got as far: it is looked for again, and enough. */
-#define OX_LOOKS_MAX 4
-
 /*
  * All zones are given up on once this is called with force and frees nothing: seen before every
  * global out_of_memory() of 6.1 to 7.3, and before nothing else.

@@ -276,6 +276,41 @@ static void play_many(void)
 	starve(HP_MIB, 32);
 }
 
+/*
+ * With the cpu controller in use, cgroups of little weight stay on the CPU where they are: whoever
+ * is held there may keep a victim from it, where the kernel does not preempt itself.
+ */
+static void play_weighted(void (*play)(void))
+{
+	int64_t late = alone ? 0 : daemon_counter("counters.guard_timeouts");
+	int64_t hastened = alone ? 0 : daemon_counter("counters.hastened");
+
+	cgroup_set("", "cgroup.subtree_control", "+cpu");
+	play();
+	cgroup_set("", "cgroup.subtree_control", "-cpu");
+	if (alone)
+		return;
+	if (daemon_counter("counters.guard_timeouts") != late)
+		suite_fail("an OOM was held in vain, for as long as it may be");
+	if (daemon_counter("counters.hastened") == hastened)
+		suite_fail("expected the victim to be given real-time priority");
+}
+
+static void play_leader_weighted(void)
+{
+	play_weighted(play_leader);
+}
+
+static void play_one_cpu_weighted(void)
+{
+	play_weighted(play_one_cpu);
+}
+
+static void play_many_weighted(void)
+{
+	play_weighted(play_many);
+}
+
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 #define NEEDS_NUMA 1u
@@ -306,6 +341,9 @@ static const struct kill_case {
 	{ "cpu_max", play_cpu_max, ALONE_TOO },
 	{ "one_cpu", play_one_cpu, ALONE_TOO },
 	{ "many", play_many, ALONE_TOO },
+	{ "leader_weighted", play_leader_weighted, 0 },
+	{ "one_cpu_weighted", play_one_cpu_weighted, ALONE_TOO },
+	{ "many_weighted", play_many_weighted, ALONE_TOO },
 	{ "cpuset", kills_cpuset, NEEDS_NUMA },
 	{ "mempolicy", kills_mempolicy, NEEDS_NUMA },
 	{ "lists", kills_lists, NEEDS_NUMA },

@@ -266,6 +266,9 @@ struct oomx_stats {
 	__u64 renewed;		/* early requests that were about to be put back, and sent again */
 	__u64 exits_held;	/* victims that waited until the kernel had looked for them */
 	__u64 exit_timeouts;
+	__u64 hastened;		/* victims given real time for the last of their way */
+	__u64 moved;		/* threads of victims sent away from a CPU that was held */
+	__u64 guards_yielded;	/* OOMs that went on, since a victim needed the CPU */
 };
 
 /* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
@@ -361,6 +364,9 @@ struct oomx_proc_rec {
 #define OOMX_REQ_EXCLUSIVE (1u << 0) /* under oom_lock: restore every other nominee first */
 #define OOMX_REQ_RESTORE (1u << 1)   /* set_adj has been inherited: put old_adj in its place */
 #define OOMX_REQ_SHARED (1u << 2)    /* others share its memory, and are on record as well */
+/* Of a victim's thread, pid; its value stays as it is: */
+#define OOMX_REQ_HASTEN (1u << 3) /* real time from now on */
+#define OOMX_REQ_AWAY (1u << 4)	  /* to another CPU than cpu */
 
 struct oomx_request {
 	__u32 pid;
@@ -370,6 +376,8 @@ struct oomx_request {
 	__u64 start_ns;
 	__u64 ktime_ns;
 	__u64 mm; /* the same number: the same memory, and so the same oom_score_adj */
+	__u32 cpu; /* of who asks */
+	__u32 _pad;
 };
 
 /* Whose oom_score_adj is to be put back, key pid: outlives the daemon, so that `stop` can do it. */
@@ -460,7 +468,7 @@ OOMX_SIZE(oomx_group, 8);
 OOMX_SIZE(oomx_proc, 24);
 OOMX_SIZE(oomx_proc_rec, 16);
 OOMX_SIZE(oomx_cgroup_rec, 16 + OOMX_CGROUP_LEN);
-OOMX_SIZE(oomx_request, 40);
+OOMX_SIZE(oomx_request, 48);
 OOMX_SIZE(oomx_raised, 40);
 OOMX_SIZE(oomx_calibration, 40);
 OOMX_SIZE(oomx_selftest, 32);

@@ -28,6 +28,7 @@
 #ifndef OOMX_GUARD_BPF_H
 #define OOMX_GUARD_BPF_H
 
+#include <oomx/hasten.bpf.h>
 #include <oomx/nominate.bpf.h>
 #include <oomx/symbols.bpf.h>
 
@@ -44,6 +45,8 @@ struct ox_guard {
 	unsigned long taken; /* how often it had been before */
 	bool done;
 	bool useless; /* on one CPU that does not preempt, holding on helps nobody */
+	bool yields;  /* a victim needs the CPU, and the kernel will wait for it by itself */
+	u64 look_ns;  /* when to look next for a victim that waits for the CPU of who holds on */
 };
 
 /* Some ticks of the slowest clock (HZ=100) and the scheduler's slice */
@@ -141,6 +144,9 @@ static int ox_guard_over_step(u32 i, void *ctx)
  */
 #define OX_PASSING_NS 20000000ULL
 
+/* While one was held another victim may have got as far: it is looked for again, and enough. */
+#define OX_LOOKS_MAX 4
+
 u64 ox_passed_ns; /* when somebody last went on from ox_guard_global() to his last look for room */
 
 /*
@@ -150,6 +156,62 @@ u64 ox_passed_ns; /* when somebody last went on from ox_guard_global() to his la
 static __always_inline void ox_guard_passing(u64 *when)
 {
 	__sync_lock_test_and_set(when, bpf_ktime_get_ns());
+}
+
+/* The kernel waits for it by itself, as far as we know now. */
+static __always_inline bool ox_guard_seen(struct ox_inflight *v)
+{
+	struct oomx_config *cfg = ox_config();
+
+	return cfg && !(cfg->flags & OOMX_CFG_HIDES) && !v->may_hide && !ox_past_waiting(v);
+}
+
+/* done: none is past being waited for. */
+static int ox_guard_past_step(u32 i, void *ctx)
+{
+	u32 slot = i & (OX_INFLIGHT - 1);
+
+	ox_guard.done = !(ox_guard.slots >> slot & 1) || ox_guard_seen(&ox_inflight[slot]);
+	return !ox_guard.done;
+}
+
+/*
+ * The kernel would wait for all of them: let go on. As with whoever is not held: we say so, and
+ * look once more.
+ */
+static __noinline int ox_guard_yield(void)
+{
+	ox_guard_passing(&ox_now.locked_ns);
+	bpf_loop(OX_INFLIGHT, ox_guard_past_step, NULL, 0);
+	ox_guard.yields = ox_guard.done;
+	ox_guard.done = false;
+	if (!ox_guard.yields)
+		__sync_lock_test_and_set(&ox_now.locked_ns, 0);
+	return 0;
+}
+
+static int ox_guard_look_step(u32 i, u32 *tid)
+{
+	u32 slot = i & (OX_INFLIGHT - 1);
+
+	if (ox_guard.slots >> slot & 1)
+		*tid = ox_queued_here((u64)ox_inflight[slot].leader);
+	return *tid != 0;
+}
+
+/* Does one of them wait for this very CPU? */
+static __noinline int ox_guard_look(u64 now)
+{
+	u32 tid = 0;
+
+	ox_guard.look_ns = now + OX_LOOK_EVERY_NS;
+	bpf_loop(OX_INFLIGHT, ox_guard_look_step, &tid, 0);
+	if (!tid)
+		return 0;
+	ox_guard_yield();
+	if (!ox_guard.yields)
+		ox_hasten_away(tid);
+	return 0;
 }
 
 /*
@@ -166,7 +228,9 @@ static int ox_guard_step(u32 i, void *ctx)
 		ox_guard.try_ns = 0;
 		ox_guard.useless = BPF_CORE_READ(cur, nivcsw) == ox_guard.taken;
 	}
-	return ox_guard.done || ox_guard.useless || now > ox_guard.end_ns;
+	if (!ox_guard.done && now > ox_guard.look_ns)
+		ox_guard_look(now);
+	return ox_guard.done || ox_guard.useless || ox_guard.yields || now > ox_guard.end_ns;
 }
 
 static __noinline int ox_guard_hold(void)
@@ -181,6 +245,8 @@ static __noinline int ox_guard_hold(void)
 		ox_guard.try_ns = t0 + OX_TRY_NS;
 		ox_guard.taken = BPF_CORE_READ(cur, nivcsw);
 	}
+	ox_guard.yields = false;
+	ox_guard.look_ns = t0 + OX_LOOK_EVERY_NS;
 	/* if somebody has to die after all, there has to be time to nominate him */
 	left = left > cfg->wait_ns ? left - cfg->wait_ns : 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
@@ -190,9 +256,27 @@ static __noinline int ox_guard_hold(void)
 	ox_count(guards);
 	ox_add(guard_ns, t0);
 	ox_guard.try_ns = 0;
-	if (!ox_guard.done)
+	if (ox_guard.yields)
+		ox_count(guards_yielded);
+	else if (!ox_guard.done)
 		ox_count(guard_timeouts);
-	return 0;
+	return ox_guard.done;
+}
+
+/* Others wait for kernel threads, and victims for the responder. */
+static __always_inline bool ox_guard_may_hold(struct task_struct *t, struct oomx_config *cfg)
+{
+	u32 pid = BPF_CORE_READ(t, tgid);
+
+	return !ox_exiting(t) && !(BPF_CORE_READ(t, flags) & OX_PF_KTHREAD) &&
+	       pid != ox_once(cfg->responder_pid) && pid != ox_once(cfg->demoter_pid);
+}
+
+/* Not where all are waited for who will be hidden. */
+static __always_inline void ox_guard_going_on(struct oomx_config *cfg)
+{
+	if (!(cfg->flags & OOMX_CFG_HIDES))
+		ox_guard_passing(&ox_now.locked_ns);
 }
 
 /* oom_lock has been taken, for a memcg's OOM. */
@@ -202,22 +286,24 @@ static __always_inline void ox_guard_locked(void)
 	struct oomx_config *cfg = ox_config();
 	u32 tid = bpf_get_current_pid_tgid();
 	struct ox_failing *f = bpf_map_lookup_elem(&oomx_failing, &tid);
+	u32 i;
 
 	/* only a memcg's OOM locks this way: without css, f is of an earlier one, of the machine */
-	if (!cfg || !ox_enforcing(cfg) || ox_guard.useless || ox_exiting(cur) ||
-	    BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
+	if (!cfg || !ox_enforcing(cfg) || ox_guard.useless || !ox_guard_may_hold(cur, cfg))
 		return;
 	ox_guard.css = f ? f->css : NULL;
 	ox_guard.own = ox_task_memcg(cur);
 	ox_guard.own_mm = (u64)BPF_CORE_READ(cur, mm);
-	if (!(cfg->flags & OOMX_CFG_HIDES)) /* else all are waited for here who will be hidden */
-		ox_guard_passing(&ox_now.locked_ns);
-	ox_guard_find();
-	if (!ox_guard.slots || !ox_turn_is_ours() || !ox_in_scope((u64)ox_guard.held))
-		return;
-	ox_guard_hold();
-	if (ox_once(ox_now.locked_ns))
-		ox_guard_passing(&ox_now.locked_ns);
+	for (i = 0; i < OX_LOOKS_MAX; i++) {
+		ox_guard_going_on(cfg);
+		ox_guard_find();
+		if (!ox_guard.slots || !ox_turn_is_ours() || !ox_in_scope((u64)ox_guard.held))
+			return;
+		__sync_lock_test_and_set(&ox_now.locked_ns, 0); /* no victim is to wait for us */
+		if (!ox_guard_hold())
+			break;
+	}
+	ox_guard_going_on(cfg);
 }
 
 struct ox_freeing_walk {
@@ -229,6 +315,7 @@ struct ox_freeing_walk {
 	u64 nodes;
 	u32 mark; /* the watermark that the kernel will ask for next */
 	s32 order;
+	u64 look_ns; /* as in struct ox_guard */
 	u32 found; /* as bool, of which the verifier does not know that it is 0 or 1 */
 	u32 late;
 };
@@ -256,6 +343,19 @@ static int ox_freeing_find_step(u32 i, struct ox_freeing_walk *f)
 	return !f->late;
 }
 
+static int ox_freeing_look_step(u32 i, struct ox_freeing_walk *f)
+{
+	struct ox_inflight *v = &ox_inflight[i & (OX_INFLIGHT - 1)];
+	u32 tid;
+
+	if (!ox_on_its_way(v, f->now, f->cfg) || !ox_past_waiting(v))
+		return 0;
+	tid = ox_queued_here((u64)v->leader);
+	if (tid)
+		ox_hasten_away(tid);
+	return tid != 0;
+}
+
 static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 {
 	f->now = bpf_ktime_get_ns();
@@ -268,6 +368,10 @@ static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
 	if (f->found && ox_zones_room(f->zonelist, f->nodes, f->mark, f->order))
 		f->found = false;
+	if (f->found && f->now > f->look_ns) {
+		f->look_ns = f->now + OX_LOOK_EVERY_NS;
+		bpf_loop(OX_INFLIGHT, ox_freeing_look_step, f, 0);
+	}
 	return !f->found;
 }
 
@@ -282,7 +386,8 @@ static __always_inline bool ox_held_may(struct oomx_config *cfg, u64 now)
 }
 
 struct ox_unmapped_wait {
-	u64 passed_ns; /* until then, somebody who has not been held may be on his way */
+	u64 passed_ns; /* until then, somebody who has not been held may be on his way, ... */
+	u64 locked_ns; /* ... and the same with oom_lock; who takes it later sees the victim */
 	u64 end_ns;
 	bool late;
 };
@@ -292,7 +397,9 @@ static int ox_unmapped_step(u32 i, struct ox_unmapped_wait *w)
 	u64 now = bpf_ktime_get_ns();
 
 	w->late = now > w->end_ns;
-	return w->late || (now > w->passed_ns && now > ox_once(ox_now.locked_ns) + OX_PASSING_NS &&
+	if (ox_once(ox_now.locked_ns) != w->locked_ns)
+		w->locked_ns = 0;
+	return w->late || (now > w->passed_ns && now > w->locked_ns + OX_PASSING_NS &&
 			   !ox_once(ox_now.awaiting));
 }
 
@@ -318,7 +425,9 @@ static __noinline int ox_guard_unmapped(u64 mm)
 	if (mm || !ox_enforcing(cfg) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD ||
 	    ox_symbol_u32(ox_symbol(__num_online_cpus)) == 1)
 		return 0;
+	ox_hasten_us();
 	w.end_ns += cfg->wait_ns;
+	w.locked_ns = ox_once(ox_now.locked_ns);
 	w.passed_ns = ox_once(ox_passed_ns) + OX_PASSING_NS;
 	if (ox_unmapped_step(0, &w))
 		return 0;
@@ -339,7 +448,8 @@ static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *no
 				       s32 order)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
-	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark, .order = order };
+	struct ox_freeing_walk f = { .cfg = ox_config(), .mark = mark, .order = order,
+				     .look_ns = ~0ULL };
 	bool first;
 	u64 since;
 
@@ -347,12 +457,13 @@ static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *no
 	f.nodes = ox_addr(nodes) ?: ox_addr(cur) + bpf_core_field_offset(cur->mems_allowed);
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||
-	    ox_exiting(cur) || BPF_CORE_READ(cur, flags) & OX_PF_KTHREAD)
+	    !ox_guard_may_hold(cur, f.cfg))
 		return false;
 	ox_freeing_step(0, &f);
 	if (!f.found || !ox_held_may(f.cfg, f.now))
 		return false;
 	since = f.now;
+	f.look_ns = since + OX_LOOK_EVERY_NS;
 	first = !__sync_fetch_and_add(&ox_held.threads, 1);
 	bpf_loop(OX_SPINS_MAX, ox_freeing_step, &f, 0);
 	__sync_fetch_and_add(&ox_held.threads, -1);
