@@ -212,6 +212,7 @@ static __always_inline bool ox_choose(struct oom_control *oc, struct ox_seat *s,
 	}
 	in_doubt = in_doubt && ox_may_lose_sight(s);
 	/* who is seen now waits to be seen by the kernel as well: ox_guard_unmapped() */
+	ox_now.chooser = bpf_get_current_task();
 	__sync_lock_test_and_set(&ox_now.awaiting, true);
 	ox_now.locked_ns = 0;
 	s->inflight = ox_awaited(&s->dom);

@@ -389,6 +389,7 @@ struct ox_unmapped_wait {
 	u64 passed_ns; /* until then, somebody who has not been held may be on his way, ... */
 	u64 locked_ns; /* ... and the same with oom_lock; who takes it later sees the victim */
 	u64 end_ns;
+	u64 last_ns; /* the same, while somebody is known to be on his way */
 	bool late;
 };
 
@@ -396,11 +397,14 @@ static int ox_unmapped_step(u32 i, struct ox_unmapped_wait *w)
 {
 	u64 now = bpf_ktime_get_ns();
 
-	w->late = now > w->end_ns;
+	u32 awaiting = ox_once(ox_now.awaiting);
+
+	if (now > w->end_ns)
+		w->late = !awaiting || now > w->last_ns || ox_waits_here(ox_once(ox_now.chooser));
 	if (ox_once(ox_now.locked_ns) != w->locked_ns)
 		w->locked_ns = 0;
-	return w->late || (now > w->passed_ns && now > w->locked_ns + OX_PASSING_NS &&
-			   !ox_once(ox_now.awaiting));
+	return w->late ||
+	       (now > w->passed_ns && now > w->locked_ns + OX_PASSING_NS && !awaiting);
 }
 
 static int ox_unmapped_find_step(u32 i, u64 *mm)
@@ -426,6 +430,7 @@ static __noinline int ox_guard_unmapped(u64 mm)
 	    ox_symbol_u32(ox_symbol(__num_online_cpus)) == 1)
 		return 0;
 	ox_hasten_us();
+	w.last_ns = w.end_ns + cfg->guard_ns;
 	w.end_ns += cfg->wait_ns;
 	w.locked_ns = ox_once(ox_now.locked_ns);
 	w.passed_ns = ox_once(ox_passed_ns) + OX_PASSING_NS;

@@ -19,9 +19,17 @@
 struct ox_queued {
 	struct list_head *head;
 	struct list_head *node;
-	u32 cpu;
 	u32 tid;
 };
+
+/* This thread, by its address, waits for the CPU that we are on. */
+static __always_inline bool ox_waits_here(u64 thread)
+{
+	struct task_struct *t = (void *)thread;
+
+	return BPF_CORE_READ(t, on_rq) && !BPF_CORE_READ(t, on_cpu) &&
+	       BPF_CORE_READ(t, thread_info.cpu) == bpf_get_smp_processor_id();
+}
 
 static int ox_queued_step(u32 i, struct ox_queued *q)
 {
@@ -32,10 +40,8 @@ static int ox_queued_step(u32 i, struct ox_queued *q)
 		return 1;
 	t = ox_task_of_thread(node);
 	q->node = BPF_CORE_READ(node, next);
-	if (!BPF_CORE_READ(t, on_rq) || BPF_CORE_READ(t, on_cpu) ||
-	    BPF_CORE_READ(t, thread_info.cpu) != q->cpu)
-		return 0;
-	if (BPF_CORE_READ(t, migration_disabled)) /* who moves it would wait until it may be */
+	/* who moves one that is not to be moved waits until it is */
+	if (!ox_waits_here((u64)t) || BPF_CORE_READ(t, migration_disabled))
 		return 0;
 	q->tid = BPF_CORE_READ(t, pid);
 	return 1;
@@ -48,7 +54,7 @@ static int ox_queued_step(u32 i, struct ox_queued *q)
 static __noinline u32 ox_queued_here(u64 task)
 {
 	struct task_struct *p = (void *)task;
-	struct ox_queued q = { .cpu = bpf_get_smp_processor_id() };
+	struct ox_queued q = {};
 	struct list_head *head = ox_thread_head(BPF_CORE_READ(p, signal));
 
 	q.head = head;

@@ -8,7 +8,7 @@
 
 #include <oomx/request.bpf.h>
 
-#define OX_SPINS_MAX (1 << 23) /* BPF_MAX_LOOPS; time ends a hold long before */
+#define OX_SPINS_MAX (1 << 23) /* BPF_MAX_LOOPS: a quarter of a second and more */
 #define OX_HOLDS 8 /* domains whose budget is known; the one not used for longest gives way */
 
 struct ox_hold {

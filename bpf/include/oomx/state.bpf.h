@@ -142,6 +142,7 @@ struct ox_now {
 	bool in_kill;	/* between entry and exit of __oom_kill_process() */
 	bool choosing;	/* between entry and exit of out_of_memory() */
 	u32 awaiting;	/* as bool: ranking, or standing back for an earlier victim, seen then */
+	u64 chooser;	/* the thread of which awaiting speaks */
 	u64 locked_ns;	/* when oom_lock was got for a memcg's OOM; 0: awaiting tells the rest */
 };
 

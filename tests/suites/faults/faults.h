@@ -83,6 +83,7 @@ void faults_nested(unsigned int runs);	     /* the same */
 void faults_freed_memcg(unsigned int runs);
 void faults_freed_global(unsigned int runs);
 void faults_looked_for_memcg(unsigned int runs);
+void faults_looked_for_long(unsigned int runs);
 void faults_looked_for_global(unsigned int runs);
 
 #endif

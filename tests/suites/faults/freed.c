@@ -13,6 +13,9 @@
 #include "lib/daemon.h"
 #include "lib/testbpf.h"
 
+#define LOOK_NS 40000000
+#define LONG_LOOK_NS 300000000
+
 static const char *const enforce[] = { "--enforce", "--policy", "priority",
 				       "--priority", SCENE_LP "=-100", NULL };
 
@@ -143,39 +146,54 @@ void faults_freed_global(unsigned int runs)
  * hp has found no room for the last time, and scans the processes; before it gets to lp, lp goes
  * all the way to where the kernel does not wait for it any more, if nothing keeps it for so long.
  */
-static void arm_looked_for(unsigned int lp_at, unsigned int hp_at)
+static void arm_looked_for(unsigned int lp_at, unsigned int hp_at, uint64_t for_ns)
 {
-	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = 20000000 });
-	arm(hp_at, &(struct hold_at){ .comm = "hp", .for_ns = 40000000, .after = lp_at + 1,
+	arm(HOLD_FREE, &(struct hold_at){ .comm = "lp", .for_ns = for_ns / 2 });
+	arm(hp_at, &(struct hold_at){ .comm = "hp", .for_ns = for_ns, .after = lp_at + 1,
 				      .until = HOLD_FREE + 1 });
 	arm(lp_at, &(struct hold_at){ .comm = "lp", .until = hp_at + 1 });
 }
 
 static void arm_looked_for_global(void)
 {
-	arm_looked_for(HOLD_UNMAP, HOLD_LOOK);
+	arm_looked_for(HOLD_UNMAP, HOLD_LOOK, LOOK_NS);
 }
 
 /* Further back: whoever is out of its memory already is waited for before the kernel looks. */
 static void arm_looked_for_memcg(void)
 {
-	arm_looked_for(HOLD_EXIT, HOLD_SCAN);
+	arm_looked_for(HOLD_EXIT, HOLD_SCAN, LOOK_NS);
 }
 
-void faults_looked_for_memcg(unsigned int runs)
+/* As on a virtual CPU that has no real one for so long: more than wait_ns (user/engine.c). */
+static void arm_looked_for_long(void)
 {
-	static const struct moment_of_freeing m = {
-		.what = "looked for, memcg",
+	arm_looked_for(HOLD_EXIT, HOLD_SCAN, LONG_LOOK_NS);
+}
+
+static void play_looked_for(const char *what, void (*arm)(void), unsigned int runs)
+{
+	const struct moment_of_freeing m = {
+		.what = what,
 		.programs = { "hold_scan", "hold_exit", "hold_free" },
-		.arm = arm_looked_for_memcg,
+		.arm = arm,
 		.reached = HOLD_SCAN,
 	};
 
 	if (!faults_kernel_hides())
 		play_moment(&m, runs);
 	else
-		printf("faults %s: nothing to play, who is exiting is waited for anyway\n",
-		       m.what);
+		printf("faults %s: nothing to play, who is exiting is waited for anyway\n", what);
+}
+
+void faults_looked_for_memcg(unsigned int runs)
+{
+	play_looked_for("looked for, memcg", arm_looked_for_memcg, runs);
+}
+
+void faults_looked_for_long(unsigned int runs)
+{
+	play_looked_for("looked for, long", arm_looked_for_long, runs);
 }
 
 void faults_looked_for_global(unsigned int runs)

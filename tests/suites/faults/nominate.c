@@ -471,6 +471,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "freed_memcg", faults_freed_memcg },
 		{ "held", "freed_global", faults_freed_global },
 		{ "held", "looked_for_memcg", faults_looked_for_memcg },
+		{ "held", "looked_for_long", faults_looked_for_long },
 		{ "held", "looked_for_global", faults_looked_for_global },
 	};
 	unsigned int played = 0;
