@@ -55,8 +55,9 @@ static void tell(const char *what, const struct kills_count *with_oomx,
 }
 
 void kills_compare(const char *what, const struct kills_count *with_oomx,
-		   const struct kills_count *alone, unsigned int more)
+		   const struct kills_count *alone)
 {
+	unsigned int more = 3 + alone->runs / 5;
 	char name[64];
 
 	if (!with_oomx->runs || !alone->runs)

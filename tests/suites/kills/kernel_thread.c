@@ -117,7 +117,7 @@ void kills_kernel_thread_alone(void)
 
 void kills_compare_threads(void)
 {
-	kills_compare("kernel_thread", &with_oomx, &alone, 3 + alone.runs / 5);
+	kills_compare("kernel_thread", &with_oomx, &alone);
 }
 
 static bool stopped(void *pid)

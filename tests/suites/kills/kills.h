@@ -34,10 +34,11 @@ void kills_expect_dead(void);
 
 /*
  * A run of its own: with oomx, not more runs with one victim too many than with the kernel alone,
- * but for so many more, which may be chance. Nothing where one of the two was not played.
+ * but for what may be chance (some three standard deviations, where it is one in seven for both).
+ * Nothing where one of the two was not played.
  */
 void kills_compare(const char *what, const struct kills_count *with_oomx,
-		   const struct kills_count *alone, unsigned int more);
+		   const struct kills_count *alone);
 
 /* Cases: each plays a run. */
 void kills_kernel_thread(void);

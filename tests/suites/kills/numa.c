@@ -169,5 +169,5 @@ void kills_lists_alone(void)
 
 void kills_compare_lists(void)
 {
-	kills_compare("lists", &with_oomx, &alone, alone.runs / 5 > 2 ? alone.runs / 5 : 2);
+	kills_compare("lists", &with_oomx, &alone);
 }
