@@ -65,6 +65,7 @@ static const struct {
 	COUNTER(hastened, "victims given real time for the last of their way"),
 	COUNTER(moved, "threads of victims sent away from a CPU that was held"),
 	COUNTER(guards_yielded, "OOMs held no longer, a victim needing the CPU"),
+	COUNTER(reserve_given, "times the responder needed the memory kept for it"),
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -26,6 +26,7 @@
 #include "hasten.h"
 #include "log.h"
 #include "parse.h"
+#include "reserve.h"
 #include "restore.h"
 
 #define STACK_BYTES 65536
@@ -148,10 +149,14 @@ static struct altered *slot_for(struct state *s, __u32 pid)
 	return oldest;
 }
 
-/*
- * The request is fresh and names a process that was alive: its id is still its own. Opening
- * allocates a little; that has never failed in an OOM (60 of 60, cold caches included).
- */
+/* Opening allocates a little. Where even that might not be had, it is given back first. */
+static void make_room(struct state *s, const struct oomx_request *q)
+{
+	if (q->lack_pages && ox_reserve_give(q->lack_pages))
+		__atomic_fetch_add(&s->stats->reserve_given, 1, __ATOMIC_RELAXED);
+}
+
+/* The request is fresh and names a process that was alive: its id is still its own. */
 static int take(const struct oomx_request *q, struct altered *a)
 {
 	char path[48];
@@ -231,6 +236,7 @@ static int on_request(void *ctx, void *data, size_t size)
 			ox_hasten(q, s->stats);
 		return 0;
 	}
+	make_room(s, q);
 	if (q->flags & OOMX_REQ_RESTORE) {
 		disown(s, q);
 		return 0;
@@ -319,6 +325,8 @@ static int settle(struct state *s, bool keep_cap)
 
 	if (fd < 0)
 		return ox_err_r(-errno, "responder: cannot open its own oom_score_adj: %m");
+	if (!keep_cap) /* one of the two is enough, and this one answers every nomination */
+		ox_reserve_start(); /* not in real time */
 	if (sched_setscheduler(0, SCHED_FIFO, &p))
 		ox_warn("responder: no real-time priority (%m): answers may come late, ignoring");
 	err = rehearse(s, 0, OOMX_ADJ_RAISED);

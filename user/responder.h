@@ -5,8 +5,9 @@
  *
  * It is a process of its own, started anew from the binary: it must share its memory with nothing
  * that forks (a page copied on write would have to be allocated, in the middle of the OOM). Its
- * memory is locked, it runs in real time, it never allocates once it is ready. Two threads of it do
- * the same on different CPUs: one of them can always run. It has given up
+ * memory is locked, it runs in real time, it never allocates once it is ready; what the kernel
+ * allocates on its behalf may come from a reserve that it gives back first (reserve.h). Two threads
+ * of it do the same on different CPUs: one of them can always run. It has given up
  * CAP_SYS_RESOURCE: with it, writing oom_score_adj would also move oom_score_adj_min, and the
  * process's owner could not lower the value any more.
  */

@@ -289,6 +289,7 @@ enum cgroup_subsys_id { memory_cgrp_id = 4 };
 enum node_states { N_MEMORY = 3 };
 enum zone_watermarks { WMARK_MIN = 0, WMARK_HIGH = 2 };
 enum zone_stat_item { NR_FREE_PAGES = 0 };
+enum zone_type { ZONE_NORMAL = 2 };
 enum css_task_iter_flags { CSS_TASK_ITER_WITH_DEAD = 4 };
 
 #endif

@@ -93,6 +93,7 @@ int BPF_PROG(ox_global_failing, struct zoneref *zone, int order, unsigned long r
 	if (!s)
 		return 0;
 	ox_domain_init_global(&s->dom, /* zonelist= */ NULL, /* mask= */ NULL, &s->nodes);
+	s->dom.zones = zone;
 	ox_early(s);
 	return 0;
 }

@@ -96,6 +96,12 @@ int BPF_PROG(hold_kill, void *lock)
 	return lock == ox_symbol(oom_lock) ? keep(HOLD_KILL) : 0;
 }
 
+SEC("fentry/out_of_memory")
+int BPF_PROG(hold_oom)
+{
+	return keep(HOLD_OOM);
+}
+
 /* Called by oom_evaluate_task() (mm/oom_kill.c, 6.1 to 7.3), and before that when somebody asks. */
 SEC("fentry/oom_badness")
 int BPF_PROG(hold_look)

@@ -12,6 +12,7 @@
 #define HOLD_SCAN 4 /* in a memcg's OOM, before the kernel has looked at anybody */
 #define HOLD_UNMAP 5 /* in exit_mmap(), before its memory is unmapped */
 #define HOLD_EXIT 6 /* in do_exit(), before it gives up its memory */
+#define HOLD_OOM 7 /* in out_of_memory(), oom_lock being held; before oomx if attached after it */
 #define HOLDS 8 /* a power of two, for the verifier */
 
 /* One way to be held. A thread's comm has to be this one. */

@@ -63,7 +63,7 @@ int BPF_PROG(latency_chosen, struct oom_control *oc)
 	if (!l || l->mm)
 		return 0;
 	l->css = memcg ? (u64)ox_memcg_css(memcg) : 0;
-	l->zonelist = (u64)BPF_CORE_READ(oc, zonelist);
+	l->zones = (u64)ox_zones_of(BPF_CORE_READ(oc, zonelist));
 	l->order = BPF_CORE_READ(oc, order);
 	return 0;
 }
@@ -107,7 +107,7 @@ static __always_inline void note_freed(struct mm_struct *mm, bool gone)
 	if (!l || !l->mm || l->mm != (u64)mm || l->gone_ns)
 		return;
 	ns = bpf_ktime_get_ns() - l->failed_at;
-	if (!l->room_ns && ox_domain_room((void *)l->css, (void *)l->zonelist, l->order))
+	if (!l->room_ns && ox_domain_room((void *)l->css, (void *)l->zones, l->order))
 		l->room_ns = ns;
 	if (gone)
 		l->gone_ns = ns;

@@ -13,7 +13,7 @@ struct latency {
 	__u64 gone_ns;	 /* exit_mmap() had freed the victim's memory */
 	__u64 mm;
 	__u64 css;
-	__u64 zonelist;
+	__u64 zones;
 	__s32 order;
 	__u32 killer; /* thread id */
 	__u32 victim;

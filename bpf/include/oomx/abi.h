@@ -269,6 +269,7 @@ struct oomx_stats {
 	__u64 hastened;		/* victims given real time for the last of their way */
 	__u64 moved;		/* threads of victims sent away from a CPU that was held */
 	__u64 guards_yielded;	/* OOMs that went on, since a victim needed the CPU */
+	__u64 reserve_given;	/* times the responder let go of memory, to be able to answer */
 };
 
 /* ---- priorities: map "oomx_prio", cgroup id -> ---------------------------------------------- */
@@ -377,7 +378,7 @@ struct oomx_request {
 	__u64 ktime_ns;
 	__u64 mm; /* the same number: the same memory, and so the same oom_score_adj */
 	__u32 cpu; /* of who asks */
-	__u32 _pad;
+	__u32 lack_pages; /* of the machine: what reading /proc might not get; 0: nothing */
 };
 
 /* Whose oom_score_adj is to be put back, key pid: outlives the daemon, so that `stop` can do it. */

@@ -12,11 +12,12 @@
 
 #define OX_NODE_WORDS 16 /* of a nodemask_t: 1024 nodes */
 #define OX_ZONES_MAX 64	 /* zones of a zonelist that are looked at */
+#define OX_OWN_PAGES 64 /* more than an open() takes, with what the counters may be off by */
 #define OX_ORDERS 11	 /* MAX_ORDER, later NR_PAGE_ORDERS, where nobody has set it */
 
 struct ox_domain {
 	struct cgroup_subsys_state *css; /* of the memcg; NULL: global */
-	struct zonelist *zonelist;
+	struct zoneref *zones; /* global: those of the allocation that failed; NULL: unknown */
 	nodemask_t *nodes; /* CPUSET, MEMPOLICY: only candidates that use them */
 	u64 pages;	   /* oom_control.totalpages */
 	u32 constraint;
@@ -109,7 +110,7 @@ static __always_inline void ox_domain_init_memcg(struct ox_domain *d,
 						 u32 gfp)
 {
 	d->css = css;
-	d->zonelist = NULL;
+	d->zones = NULL;
 	d->nodes = NULL;
 	d->pages = ox_memcg_pages(css);
 	d->constraint = OOMX_CONSTRAINT_MEMCG;
@@ -118,11 +119,16 @@ static __always_inline void ox_domain_init_memcg(struct ox_domain *d,
 	d->trigger = bpf_get_current_pid_tgid() >> 32;
 }
 
+static __always_inline struct zoneref *ox_zones_of(struct zonelist *zl)
+{
+	return zl ? (void *)zl + bpf_core_field_offset(zl->_zonerefs) : NULL;
+}
+
 static __always_inline void ox_domain_init_global(struct ox_domain *d, struct zonelist *zonelist,
 						  nodemask_t *mask, struct ox_nodes *scratch)
 {
 	d->css = NULL;
-	d->zonelist = zonelist;
+	d->zones = ox_zones_of(zonelist);
 	d->nodes = NULL;
 	d->pages = ox_symbol_u64(ox_symbol(_totalram_pages)) +
 		   ox_symbol_u64(ox_symbol(total_swap_pages));
@@ -147,7 +153,7 @@ static __always_inline void ox_domain_init(struct ox_domain *d, struct oom_contr
 	}
 	ox_domain_init_global(d, gfp & OX_GFP_THISNODE ? NULL : BPF_CORE_READ(oc, zonelist),
 			      BPF_CORE_READ(oc, nodemask), scratch);
-	d->zonelist = BPF_CORE_READ(oc, zonelist);
+	d->zones = ox_zones_of(BPF_CORE_READ(oc, zonelist));
 	d->order = BPF_CORE_READ(oc, order);
 	d->gfp = gfp;
 }
@@ -299,20 +305,67 @@ static int ox_zone_step(u32 i, struct ox_zone_scan *s)
 	return s->room;
 }
 
-/* A zone of the list, on one of these nodes, is above this watermark. Addresses of both. */
-__noinline int ox_zones_room(u64 zonelist, u64 nodes, u32 mark, s32 order)
+/* One of these zones, on one of these nodes, is above this watermark. Addresses of both. */
+__noinline int ox_zones_room(u64 zones, u64 nodes, u32 mark, s32 order)
 {
-	struct zonelist *zl = (void *)zonelist;
 	struct ox_zone_scan s = {
-		.ref = (void *)zl + bpf_core_field_offset(zl->_zonerefs),
+		.ref = (void *)zones,
 		.nodes = (void *)nodes,
 		.mark = mark,
 		.order = order < 0 ? 0 : order & 15,
 	};
 
-	if (zl)
+	if (zones)
 		bpf_loop(OX_ZONES_MAX, ox_zone_step, &s, 0);
 	return s.room;
+}
+
+struct ox_lack_scan {
+	struct zoneref *ref;
+	s64 pages; /* of the first zone: that is where memory comes from. 0: one has enough */
+};
+
+/*
+ * What a zone lacks for an allocation of the kernel's own by a real-time task. That may go down to
+ * half of the min watermark, on 6.1 to three quarters (__zone_watermark_ok() with
+ * ALLOC_MIN_RESERVE, ALLOC_HARDER: mm/page_alloc.c).
+ */
+static int ox_lack_step(u32 i, struct ox_lack_scan *s)
+{
+	u32 min = bpf_core_enum_value(enum zone_watermarks, WMARK_MIN);
+	u32 nr = bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES);
+	u32 normal = bpf_core_enum_value(enum zone_type, ZONE_NORMAL);
+	struct zoneref *ref = s->ref;
+	struct zone *zone = BPF_CORE_READ(ref, zone);
+	s64 free = 0, reserve = 0, lack;
+	u64 mark = 0;
+
+	if (!zone)
+		return 1;
+	s->ref = (void *)ref + bpf_core_type_size(struct zoneref);
+	if ((u32)BPF_CORE_READ(ref, zone_idx) > normal)
+		return 0;
+	bpf_probe_read_kernel(&mark, sizeof(mark), &zone->_watermark[0] + min);
+	bpf_probe_read_kernel(&free, sizeof(free), &zone->vm_stat[0].counter + nr);
+	bpf_probe_read_kernel(&reserve, sizeof(reserve), &zone->lowmem_reserve[0] + normal);
+	mark += BPF_CORE_READ(zone, watermark_boost);
+	lack = (s64)(mark - mark / 4 + OX_OWN_PAGES) + reserve - free;
+	if (lack <= 0)
+		s->pages = 0;
+	else if (s->pages < 0)
+		s->pages = lack;
+	return !s->pages;
+}
+
+/* Pages without which the responder might itself run out of memory; 0: there are enough. */
+static __noinline u32 ox_domain_lack(struct ox_domain *d)
+{
+	struct ox_lack_scan s = { .ref = d->zones, .pages = -1 };
+
+	if (!s.ref)
+		return 0;
+	bpf_loop(OX_ZONES_MAX, ox_lack_step, &s, 0);
+	return s.pages > 0 ? s.pages : 0;
 }
 
 /*
@@ -320,7 +373,7 @@ __noinline int ox_zones_room(u64 zonelist, u64 nodes, u32 mark, s32 order)
  * globally, free pages above the high watermark in a zone of the allocation's list
  * (__alloc_pages_may_oom()). Nodes that it is bound to are not looked at: a hint, for events only.
  */
-static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zonelist *zl,
+static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zoneref *zones,
 				      s32 order)
 {
 	u32 high = bpf_core_enum_value(enum zone_watermarks, WMARK_HIGH);
@@ -328,7 +381,7 @@ static __noinline bool ox_domain_room(struct cgroup_subsys_state *css, struct zo
 	struct mem_cgroup *memcg;
 
 	if (!css)
-		return ox_zones_room((u64)zl, 0, high, order);
+		return ox_zones_room((u64)zones, 0, high, order);
 	memcg = ox_css_memcg(css);
 	memory = BPF_CORE_READ(memcg, memory.usage.counter);
 	if (ox_memcg_v1(memcg)) {

@@ -311,7 +311,7 @@ struct ox_freeing_walk {
 	u64 now;
 	u64 crowded_ns; /* since when there may be no CPU left that is not held; 0: there is */
 	u32 online;
-	u64 zonelist; /* addresses, see ox_addr() */
+	u64 zones; /* addresses, see ox_addr() */
 	u64 nodes;
 	u32 mark; /* the watermark that the kernel will ask for next */
 	s32 order;
@@ -366,7 +366,7 @@ static int ox_freeing_step(u32 i, struct ox_freeing_walk *f)
 	else if (!f->crowded_ns)
 		f->crowded_ns = f->now;
 	bpf_loop(OX_INFLIGHT, ox_freeing_find_step, f, 0);
-	if (f->found && ox_zones_room(f->zonelist, f->nodes, f->mark, f->order))
+	if (f->found && ox_zones_room(f->zones, f->nodes, f->mark, f->order))
 		f->found = false;
 	if (f->found && f->now > f->look_ns) {
 		f->look_ns = f->now + OX_LOOK_EVERY_NS;
@@ -458,7 +458,7 @@ static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *no
 	bool first;
 	u64 since;
 
-	f.zonelist = ox_addr(zonelist);
+	f.zones = ox_addr(ox_zones_of(zonelist));
 	f.nodes = ox_addr(nodes) ?: ox_addr(cur) + bpf_core_field_offset(cur->mems_allowed);
 	f.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
 	if (!ox_enforcing(f.cfg) || !ox_turn_is_ours() || f.online == 1 || !ox_in_scope(0) ||

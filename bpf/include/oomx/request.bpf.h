@@ -157,6 +157,7 @@ __noinline int ox_request_raise(struct ox_seat *s, u32 flags)
 	q.old_adj = s->best.adj;
 	q.start_ns = s->best.start_ns;
 	q.mm = (u64)s->best.mm;
+	q.lack_pages = ox_domain_lack(&s->dom);
 
 	if (ox_shares(s->best.task, s->best.mm))
 		ox_request_sharers(s, &q, /* demoter= */ false);
@@ -192,6 +193,7 @@ static int ox_demotion_step(u32 i, struct ox_demotions *d)
 	q.old_adj = r->adj;
 	q.start_ns = r->start_ns;
 	q.mm = (u64)r->mm;
+	q.lack_pages = ox_domain_lack(&s->dom);
 	if (ox_shares(r->task, r->mm))
 		ox_request_sharers(s, &q, r->adj_min > OOMX_ADJ_LOWERED);
 	if (!ox_request_put(&q, r->adj_min > OOMX_ADJ_LOWERED)) {

@@ -58,7 +58,7 @@ struct ox_victim {
 	u64 pages;
 	u64 domain_id;
 	struct cgroup_subsys_state *css; /* of the domain */
-	struct zonelist *zonelist;
+	struct zoneref *zones;
 	u32 pid;
 	s32 order;
 	u32 slot;  /* in ox_inflight */

@@ -164,7 +164,7 @@ static __always_inline void ox_watch_aim(struct task_struct *t, struct ox_seat *
 	v.kill_ns = bpf_ktime_get_ns();
 	v.domain_id = ox_css_cgroup_id(s->dom.css);
 	v.css = s->dom.css;
-	v.zonelist = s->dom.zonelist;
+	v.zones = s->dom.zones;
 	v.order = s->dom.order;
 	v.slot = __sync_fetch_and_add(&ox_inflight_next, 1) & (OX_INFLIGHT - 1);
 	__sync_lock_test_and_set(&ox_inflight[v.slot].mm, 0); /* nobody's, until all is written */
@@ -361,7 +361,7 @@ static __always_inline void ox_watch_freed(struct mm_struct *mm, bool gone, bool
 	if (!v)
 		return;
 	now = bpf_ktime_get_ns();
-	if (!v->room_ns && ox_domain_room(v->css, v->zonelist, v->order))
+	if (!v->room_ns && ox_domain_room(v->css, v->zones, v->order))
 		v->room_ns = now - v->kill_ns;
 	if (whole && ox_inflight[v->slot & (OX_INFLIGHT - 1)].mm == key)
 		ox_inflight[v->slot & (OX_INFLIGHT - 1)].gone = 1;

@@ -79,6 +79,7 @@ void faults_crash_raised(unsigned int runs);
 void faults_sharers(unsigned int runs); /* sharers.c */
 void faults_out_of_sight(unsigned int runs); /* sight.c */
 void faults_nested(unsigned int runs);	     /* the same */
+void faults_starved(unsigned int runs); /* starved.c */
 /* And four (freed.c). */
 void faults_freed_memcg(unsigned int runs);
 void faults_freed_global(unsigned int runs);

@@ -454,6 +454,7 @@ unsigned int faults_nominate(const struct suite_options *o)
 		{ "held", "sharers", faults_sharers },
 		{ "held", "out_of_sight", faults_out_of_sight },
 		{ "held", "nested", faults_nested },
+		{ "held", "starved", faults_starved },
 		{ "nominate", "stopped", play_stopped },
 		{ "nominate", "killed", play_killed },
 		{ "nominate", "bereft", play_bereft },
