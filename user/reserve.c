@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -109,7 +110,9 @@ static bool fill(void)
 static void *keep_full(void *arg)
 {
 	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000 };
+	const struct sched_param ordinary = {};
 
+	(void)sched_setscheduler(0, SCHED_OTHER, &ordinary); /* everybody may be that */
 	for (;;) {
 		while (sem_wait(&reserve.given))
 			; /* interrupted */

@@ -7,9 +7,9 @@
 #define OX_RESERVE_H
 
 /*
- * Fills the reserve, and starts a thread that fills it again, once there is plenty of memory. The
- * thread has the caller's scheduling policy, and never ends. The caller locks its memory. Logs;
- * without a reserve all goes on.
+ * Fills the reserve, and starts a thread that fills it again, once there is plenty of memory: at
+ * ordinary priority, and without an end. The caller locks its memory. Logs; without a reserve all
+ * goes on.
  */
 void ox_reserve_start(void);
 

@@ -325,8 +325,6 @@ static int settle(struct state *s, bool keep_cap)
 
 	if (fd < 0)
 		return ox_err_r(-errno, "responder: cannot open its own oom_score_adj: %m");
-	if (!keep_cap) /* one of the two is enough, and this one answers every nomination */
-		ox_reserve_start(); /* not in real time */
 	if (sched_setscheduler(0, SCHED_FIFO, &p))
 		ox_warn("responder: no real-time priority (%m): answers may come late, ignoring");
 	err = rehearse(s, 0, OOMX_ADJ_RAISED);
@@ -338,6 +336,8 @@ static int settle(struct state *s, bool keep_cap)
 	err = keep_cap ? 0 : ox_cap_resource_drop();
 	if (err)
 		return ox_err_r(err, "responder: cannot drop CAP_SYS_RESOURCE: %s", strerror(-err));
+	if (!keep_cap) /* one of the two is enough, and this one answers every nomination */
+		ox_reserve_start();
 	/* what has been touched now is all it needs; libraries have megabytes beyond that */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		return ox_err_r(-errno, "responder: cannot lock its memory: %m");

@@ -250,7 +250,7 @@ static __noinline int ox_guard_hold(void)
 	/* if somebody has to die after all, there has to be time to nominate him */
 	left = left > cfg->wait_ns ? left - cfg->wait_ns : 0;
 	ox_guard.end_ns = t0 + (left < cfg->guard_ns ? left : cfg->guard_ns);
-	bpf_loop(OX_SPINS_MAX, ox_guard_step, NULL, 0);
+	ox_spin(ox_guard_step, NULL);
 	t0 = bpf_ktime_get_ns() - t0;
 	ox_hold_spend(ox_guard.held, t0);
 	ox_count(guards);
@@ -436,7 +436,7 @@ static __noinline int ox_guard_unmapped(u64 mm)
 	w.passed_ns = ox_once(ox_passed_ns) + OX_PASSING_NS;
 	if (ox_unmapped_step(0, &w))
 		return 0;
-	bpf_loop(OX_SPINS_MAX, ox_unmapped_step, &w, 0);
+	ox_spin(ox_unmapped_step, &w);
 	ox_count(exits_held);
 	if (w.late)
 		ox_count(exit_timeouts);
@@ -470,7 +470,7 @@ static __noinline bool ox_guard_global(struct zonelist *zonelist, nodemask_t *no
 	since = f.now;
 	f.look_ns = since + OX_LOOK_EVERY_NS;
 	first = !__sync_fetch_and_add(&ox_held.threads, 1);
-	bpf_loop(OX_SPINS_MAX, ox_freeing_step, &f, 0);
+	ox_spin(ox_freeing_step, &f);
 	__sync_fetch_and_add(&ox_held.threads, -1);
 	if (first)
 		__sync_fetch_and_add(&ox_held.spent_ns, f.now - since);

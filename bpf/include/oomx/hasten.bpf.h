@@ -12,6 +12,7 @@
 #include <oomx/hold.bpf.h>
 
 #define OX_LOOK_EVERY_NS 2000000ULL
+#define OX_HASTEN_NS 10000000ULL /* ten times what the responder needs; without, all goes on */
 #define OX_QUEUED_MAX 4096 /* threads of a victim that are looked at */
 /* MAX_RT_PRIO (include/linux/sched/prio.h, 6.1 to 7.3): this or more is not real time */
 #define OX_NORMAL_PRIO 100
@@ -92,17 +93,18 @@ struct ox_hasten_wait {
 	struct oomx_config *cfg;
 	u64 pos; /* in the ring: behind what was asked for */
 	u64 end_ns;
-	bool late;
+	u32 online;
 };
 
-/* It is done, or cannot be, as with groups that have no real time (CONFIG_RT_GROUP_SCHED). */
+/*
+ * It is done, or cannot be, as with groups that have no real time (CONFIG_RT_GROUP_SCHED); or there
+ * may be no CPU for the responder as long as we wait.
+ */
 static int ox_hasten_step(u32 i, struct ox_hasten_wait *w)
 {
-	if (bpf_ringbuf_query(&oomx_requests, BPF_RB_CONS_POS) >= w->pos ||
-	    !ox_once(w->cfg->responder_pid))
-		return 1;
-	w->late = bpf_ktime_get_ns() > w->end_ns;
-	return w->late;
+	return bpf_ringbuf_query(&oomx_requests, BPF_RB_CONS_POS) >= w->pos ||
+	       !ox_once(w->cfg->responder_pid) || ox_once(ox_spinning) >= w->online ||
+	       bpf_ktime_get_ns() > w->end_ns;
 }
 
 /*
@@ -118,10 +120,9 @@ static __noinline int ox_hasten_us(void)
 	    !ox_hasten_ask(bpf_get_current_pid_tgid(), OOMX_REQ_HASTEN))
 		return 0;
 	w.pos = bpf_ringbuf_query(&oomx_requests, BPF_RB_PROD_POS);
-	w.end_ns += w.cfg->wait_ns;
-	bpf_loop(OX_SPINS_MAX, ox_hasten_step, &w, 0);
-	if (w.late)
-		ox_stalled(w.cfg);
+	w.end_ns += OX_HASTEN_NS;
+	w.online = ox_symbol_u32(ox_symbol(__num_online_cpus));
+	ox_spin(ox_hasten_step, &w);
 	return 0;
 }
 

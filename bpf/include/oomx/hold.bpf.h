@@ -24,6 +24,16 @@ struct ox_hold_scan {
 };
 
 u32 ox_hold_at; /* in a map, where the verifier does not tell its values apart */
+/* Who waits in BPF right now: as many CPUs may have nobody else on them, without preemption. */
+u32 ox_spinning;
+
+#define ox_spin(step, ctx)                                                                         \
+	do {                                                                                       \
+		__sync_fetch_and_add(&ox_spinning, 1);                                             \
+		bpf_loop(OX_SPINS_MAX, step, ctx, 0);                                              \
+		__sync_fetch_and_add(&ox_spinning, -1);                                            \
+	} while (0)
+
 u64 ox_stalled_at; /* position in the ring that the responder has to pass; 0: it answers */
 
 static int ox_hold_step(u32 i, struct ox_hold_scan *scan)

@@ -191,7 +191,7 @@ __noinline int ox_await(struct ox_seat *s, u32 other)
 		return OOMX_ABSTAIN_BUDGET;
 	w.reason = left < cfg->wait_ns ? OOMX_ABSTAIN_BUDGET : OOMX_ABSTAIN_TIMEOUT;
 	w.end_ns = t0 + (left < cfg->wait_ns ? left : cfg->wait_ns);
-	bpf_loop(OX_SPINS_MAX, ox_wait_step, &w, 0);
+	ox_spin(ox_wait_step, &w);
 	ox_now.wait_ns = bpf_ktime_get_ns() - t0;
 	ox_hold_spend(s->dom.css, ox_now.wait_ns);
 	ox_count(waits);

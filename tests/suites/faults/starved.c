@@ -28,7 +28,7 @@
 #define SHORT_KIB 64 /* below the watermark: nobody but real-time tasks gets memory */
 #define STARVED_KIB 512 /* below the half of it: nor do they */
 #define FILES_MAX 32768
-#define CPUS 2 /* of the guest; an eater each */
+#define CPUS_MAX 4 /* of the guest; an eater each */
 #define LOOK_MS 300 /* in which nothing more is eaten */
 #define LOOKS_MAX 20
 #define REQUEST_MS 500 /* by then, the responder has been asked to raise lp: by an eater */
@@ -41,7 +41,7 @@ struct eater {
 	pthread_t thread;
 	unsigned int cpu;
 	unsigned int eaten; /* atomic */
-	int files[FILES_MAX / CPUS];
+	int files[FILES_MAX / CPUS_MAX];
 };
 
 static struct {
@@ -49,7 +49,8 @@ static struct {
 	struct hold *hold;
 	struct oomx_config *config;
 	__u32 responder;
-	struct eater eaters[CPUS];
+	struct eater eaters[CPUS_MAX];
+	unsigned int cpus;
 	sem_t begin;
 	bool stop; /* atomic */
 	int min_free; /* open: opening takes memory */
@@ -77,7 +78,7 @@ static void *eat(void *arg)
 
 	keep_to(0, e->cpu, 1);
 	sem_wait(&st.begin);
-	while (!__atomic_load_n(&st.stop, __ATOMIC_ACQUIRE) && n < FILES_MAX / CPUS) {
+	while (!__atomic_load_n(&st.stop, __ATOMIC_ACQUIRE) && n < FILES_MAX / CPUS_MAX) {
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", getpid(), from);
 		e->files[n] = open(path, O_RDONLY | O_CLOEXEC);
 		if (e->files[n] < 0)
@@ -133,7 +134,7 @@ static unsigned int eaten(void)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < CPUS; i++)
+	for (i = 0; i < st.cpus; i++)
 		n += __atomic_load_n(&st.eaters[i].eaten, __ATOMIC_ACQUIRE);
 	return n;
 }
@@ -153,7 +154,7 @@ static void start_eaters(void)
 
 	st.stop = false;
 	sem_init(&st.begin, 0, 0);
-	for (i = 0; i < CPUS; i++) {
+	for (i = 0; i < st.cpus; i++) {
 		st.eaters[i].cpu = i;
 		st.eaters[i].eaten = 0;
 		if (pthread_create(&st.eaters[i].thread, NULL, eat, &st.eaters[i]))
@@ -166,9 +167,9 @@ static void end_eaters(void)
 	unsigned int i;
 
 	__atomic_store_n(&st.stop, true, __ATOMIC_RELEASE);
-	for (i = 0; i < CPUS; i++)
+	for (i = 0; i < st.cpus; i++)
 		sem_post(&st.begin); /* there may have been no moment */
-	for (i = 0; i < CPUS; i++)
+	for (i = 0; i < st.cpus; i++)
 		pthread_join(st.eaters[i].thread, NULL);
 }
 
@@ -177,7 +178,7 @@ static unsigned int starve(void)
 {
 	unsigned int i, before, n = 0, looks = 0;
 
-	for (i = 0; i < CPUS; i++)
+	for (i = 0; i < st.cpus; i++)
 		sem_post(&st.begin);
 	do {
 		before = n;
@@ -215,7 +216,7 @@ static void play_starved(void)
 	__atomic_store_n(&st.hold->at[HOLD_OOM].go, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&st.stop, true, __ATOMIC_RELEASE);
 	in_real_time(false);
-	keep_to(0, 0, CPUS);
+	keep_to(0, 0, st.cpus);
 	printf("faults starved: %u files and %u kB left, twice %u of them would do\n", files, left,
 	       left + STARVED_KIB);
 	if (st.hold->at[HOLD_OOM].gave_up)
@@ -250,6 +251,7 @@ static void play_once(const char *min_free)
 
 void faults_starved(unsigned int runs)
 {
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	const struct rlimit files = { FILES_MAX + 1024, FILES_MAX + 1024 };
 	struct bpf_object *obj = testbpf_load("hold", NULL);
 	char min_free[32], ratio[64];
@@ -262,6 +264,7 @@ void faults_starved(unsigned int runs)
 	    dup2(0, FILES_MAX) != FILES_MAX) /* the table grows now, and not in want of memory */
 		suite_fatal("cannot arrange for that: %s", strerror(errno));
 	close(FILES_MAX);
+	st.cpus = cpus < CPUS_MAX ? (unsigned int)cpus : CPUS_MAX;
 	st.min_free = open(MIN_FREE, O_WRONLY | O_CLOEXEC);
 	st.dma_kib = dma_free_kib();
 	scene_open(&st.scene, true, 1);

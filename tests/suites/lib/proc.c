@@ -48,7 +48,7 @@ int proc_write(const char *path, const char *text)
 
 int64_t proc_keyed(const char *path, const char *key)
 {
-	static char buf[32768];
+	char buf[16384]; /* threads ask as well */
 	size_t len = strlen(key);
 	const char *line;
 
