@@ -267,9 +267,10 @@ void faults_starved(unsigned int runs)
 	st.cpus = cpus < CPUS_MAX ? (unsigned int)cpus : CPUS_MAX;
 	st.min_free = open(MIN_FREE, O_WRONLY | O_CLOEXEC);
 	st.dma_kib = dma_free_kib();
-	scene_open(&st.scene, true, 1);
+	scene_open(&st.scene, false, 1);
 	st.scene.meanwhile = play_starved;
 	daemon_start(enforce);
+	scene_set_global(&st.scene, true); /* what oomx takes to start is not hp's any more */
 	link = testbpf_attach(obj, "hold_oom");
 	st.config = bpf_map_values(FAULTS_PIN(oomx_config), sizeof(*st.config));
 	st.hold = testbpf_memory(obj, "hold", sizeof(*st.hold));
