@@ -4,6 +4,7 @@
 #include "lib/ballast.h"
 #include "lib/cgroup.h"
 #include "lib/kmsg.h"
+#include "lib/proc.h"
 #include "lib/suite.h"
 
 #define GLOBAL_FREE_MIB 224 /* what the ballast leaves */
@@ -32,6 +33,7 @@ void kills_shortfall_global(void)
 	kills_add("h2", H2, GLOBAL_H2_MIB, false);
 	hp = kills_add("hp", HP, 0, false);
 	cast_ready(&kills_cast);
+	proc_drop_caches();
 	g.mib = (unsigned int)proc_mem_mib("MemTotal");
 	if (cast_starve(&kills_cast, hp, &g))
 		kills_expect_dead();
