@@ -328,6 +328,7 @@ static const struct kill_case {
 	{ "group", play_group, 0 },
 	{ "pid_ns", play_pid_ns, 0 },
 	{ "frozen", play_frozen, 0 },
+	{ "reader", kills_reader, 0 },
 	{ "shared_mm", play_shared_mm, 0 },
 	{ "self", play_self, 0 },
 	{ "shortfall", play_shortfall, 0 },

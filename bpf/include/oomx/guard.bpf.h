@@ -195,7 +195,7 @@ static int ox_guard_look_step(u32 i, u32 *tid)
 	u32 slot = i & (OX_INFLIGHT - 1);
 
 	if (ox_guard.slots >> slot & 1)
-		*tid = ox_queued_here((u64)ox_inflight[slot].leader);
+		*tid = ox_queued_here((u64)ox_inflight[slot].leader, ox_inflight[slot].mm);
 	return *tid != 0;
 }
 
@@ -350,7 +350,7 @@ static int ox_freeing_look_step(u32 i, struct ox_freeing_walk *f)
 
 	if (!ox_on_its_way(v, f->now, f->cfg) || !ox_past_waiting(v))
 		return 0;
-	tid = ox_queued_here((u64)v->leader);
+	tid = ox_queued_here((u64)v->leader, v->mm);
 	if (tid)
 		ox_hasten_away(tid);
 	return tid != 0;

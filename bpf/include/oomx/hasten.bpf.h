@@ -49,15 +49,17 @@ static int ox_queued_step(u32 i, struct ox_queued *q)
 }
 
 /*
- * The id of a thread of this process that waits for the CPU that we are on; 0: none does. The
- * process, by its address, may be gone.
+ * The id of a thread of this victim that waits for the CPU that we are on; 0: none does. The
+ * victim, by its address, may be gone before its memory is: who lives there now is not of that mm.
  */
-static __noinline u32 ox_queued_here(u64 task)
+static __noinline u32 ox_queued_here(u64 task, u64 mm)
 {
 	struct task_struct *p = (void *)task;
 	struct ox_queued q = {};
 	struct list_head *head = ox_thread_head(BPF_CORE_READ(p, signal));
 
+	if ((u64)BPF_CORE_READ(p, signal, oom_mm) != mm)
+		return 0;
 	q.head = head;
 	q.node = BPF_CORE_READ(head, next);
 	bpf_loop(OX_QUEUED_MAX, ox_queued_step, &q, 0);
@@ -110,13 +112,16 @@ static int ox_hasten_step(u32 i, struct ox_hasten_wait *w)
 /*
  * We are on our way out, with little left to do: from now on nobody but real-time tasks takes the
  * CPU from us. Waits until that is so: if somebody does before, what remains may take much longer.
+ * Not who has read the memory of a victim (/proc, process_vm_readv()), and is the last to let go of
+ * it: that one lives on, and would have real time for life.
  */
 static __noinline int ox_hasten_us(void)
 {
 	struct task_struct *cur = (void *)bpf_get_current_task();
 	struct ox_hasten_wait w = { .cfg = ox_config(), .end_ns = bpf_ktime_get_ns() };
 
-	if (!w.cfg || BPF_CORE_READ(cur, prio) < OX_NORMAL_PRIO ||
+	if (!w.cfg || !(BPF_CORE_READ(cur, flags) & OX_PF_EXITING) ||
+	    BPF_CORE_READ(cur, prio) < OX_NORMAL_PRIO ||
 	    !ox_hasten_ask(bpf_get_current_pid_tgid(), OOMX_REQ_HASTEN))
 		return 0;
 	w.pos = bpf_ringbuf_query(&oomx_requests, BPF_RB_PROD_POS);

@@ -46,6 +46,7 @@ void kills_kernel_thread_alone(void);
 void kills_kernel_thread_late(void);
 void kills_rivals_eight(void);
 void kills_rivals_nine(void);
+void kills_reader(void);
 void kills_shortfall_global(void);
 void kills_cpuset(void);
 void kills_mempolicy(void);

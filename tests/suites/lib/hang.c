@@ -113,6 +113,12 @@ void hang_open(void)
 		suite_fatal("no thread for the FUSE file system");
 }
 
+bool hang_reading(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&hang.read, __ATOMIC_ACQUIRE);
+}
+
 void hang_fail_read(void)
 {
 	__u64 unique = __atomic_exchange_n(&hang.read, 0, __ATOMIC_ACQ_REL);
@@ -133,4 +139,5 @@ void hang_release(void)
 	pthread_join(hang.server, NULL);
 	close(hang.fd);
 	hang.fd = -1;
+	hang.read = 0;
 }

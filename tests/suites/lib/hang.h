@@ -8,10 +8,13 @@
 #ifndef SUITE_HANG_H
 #define SUITE_HANG_H
 
+#include <stdbool.h>
+
 #define HANG_DIR "/tmp/hang"
 #define HANG_FILE HANG_DIR "/file"
 
 void hang_open(void);
+bool hang_reading(void *arg); /* somebody does, and sleeps by now; for suite_wait() */
 void hang_fail_read(void); /* the last read that has come fails; takes no grace period of RCU */
 void hang_release(void);   /* all reads fail, and the file is gone */
 

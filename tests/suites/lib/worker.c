@@ -141,7 +141,9 @@ void worker_grow(struct worker *w, const struct worker_growth *g)
 	s->growth = *g;
 	s->growth.into = NULL;
 	s->growth.device = NULL;
-	snprintf(s->device, sizeof(s->device), "%s", g->device ? g->device : "");
+	s->growth.reads_to = NULL;
+	snprintf(s->device, sizeof(s->device), "%s", g->device ?: "");
+	snprintf(s->reads_to, sizeof(s->reads_to), "%s", g->reads_to ?: "");
 	s->into_pid = g->into ? worker_pid(g->into) : 0;
 	s->into_base = g->into ? g->into->slot->room_base : 0;
 	if (g->into && g->into->slot->room_kib < g->mib * 1024)

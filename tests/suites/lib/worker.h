@@ -57,6 +57,8 @@ struct worker_growth {
 	/* Not its own memory, but the room of this one, whose cgroup is charged; NULL: its own */
 	const struct worker *into;
 	const char *device; /* written to, by direct I/O, instead of memory; or NULL */
+	/* Of its room, a byte is read, to a mapping of this file, and nothing written; or NULL */
+	const char *reads_to;
 };
 
 enum worker_state {

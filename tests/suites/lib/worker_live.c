@@ -28,6 +28,7 @@
 #define STEP_OF_MANY_KIB 256u
 #define STACK_BYTES (64u << 10)
 #define FORKS_MAX 64
+#define ANSWERED_US 200000 /* who answers on behalf of a victim takes a hundredth of that */
 #define SHARER_GROWS_KIB (256u << 10)
 #ifndef PR_SET_IO_FLUSHER /* include/uapi/linux/prctl.h, since 5.6 */
 #define PR_SET_IO_FLUSHER 57
@@ -207,15 +208,38 @@ static void write_device(const char *path, unsigned long at_kib, unsigned long k
 	close(fd);
 }
 
+/*
+ * Reads a byte of somebody else's memory, and keeps hold of all of it until its own copy is written:
+ * to a mapping of this file, of which that has to be read first.
+ */
+static void read_into(const char *path, pid_t pid, char *from)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char *to = map(PAGE >> 10, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+	struct iovec local = { to, 1 }, remote = { from, 1 };
+
+	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != -1 || errno != EFAULT)
+		give_up("process_vm_readv", errno);
+	munmap(to, PAGE);
+	close(fd);
+	usleep(ANSWERED_US);
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		give_up("has been given real-time priority", 0);
+}
+
 /* at_kib: of all that the worker grows by */
 static void take(struct worker_slot *s, unsigned long at_kib, unsigned long kib)
 {
-	if (s->device[0])
+	if (s->reads_to[0]) {
+		if (!at_kib) /* once is enough */
+			read_into(s->reads_to, s->into_pid, life.grow_base);
+	} else if (s->device[0]) {
 		write_device(s->device, at_kib, kib);
-	else if (s->into_pid)
+	} else if (s->into_pid) {
 		write_into(s->into_pid, life.grow_base + (at_kib << 10), kib);
-	else
+	} else {
 		touch(life.grow_base + (at_kib << 10), kib);
+	}
 }
 
 static void *grower(void *arg)

@@ -25,10 +25,10 @@ struct worker_slot {
 	unsigned int room_kib;
 
 	/* written by the suite before it sets `go` */
-	struct worker_growth growth; /* but for .into and .device, which are these: */
+	struct worker_growth growth; /* but for .into, .device and .reads_to, which are these: */
 	pid_t into_pid; /* 0: its own memory */
 	uint64_t into_base;
-	char device[32]; /* "": none */
+	char device[32], reads_to[32]; /* "": none */
 	uint32_t go; /* futex */
 
 	/* written by the worker */
