@@ -158,6 +158,7 @@ $(O)/tests/oomx-other: $(O)/user/main.o $(OTHER)/objects.o $(O)/liboomx.a
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # A suite of several files has them in a directory of its name.
+$(O)/tests/suite_bpf: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/bpf/*.c)))
 $(O)/tests/suite_cli: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/cli/*.c)))
 $(O)/tests/suite_parity: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/parity/*.c)))
 $(O)/tests/suite_rules: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/suites/rules/*.c)))

@@ -12,11 +12,13 @@
 #include <unistd.h>
 #include <linux/magic.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 
 #include "bpflog.h"
 #include "build.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "fields.h"
 #include "log.h"
 #include "paths.h"
 #include "pinned.h"
@@ -196,13 +198,25 @@ static void enable_optional(struct bpf_object *obj)
 	}
 }
 
+static int check_fields(const struct bpf_object *obj)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	int err;
+
+	if (!kernel) /* libbpf cannot do without, and says so better */
+		return 0;
+	err = ox_fields_check(bpf_object__btf(obj), kernel);
+	btf__free(kernel);
+	return err;
+}
+
 static int load_object(struct ox_engine *e, const struct ox_policy *policy, bool beside)
 {
 	int err = beside ? share_maps(e->obj) : 0;
 
 	if (err)
 		return err;
-	err = ox_symbols_fill(e->obj);
+	err = ox_symbols_fill(e->obj) ?: check_fields(e->obj);
 	if (err)
 		return err;
 	enable_optional(e->obj);

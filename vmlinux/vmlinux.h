@@ -24,6 +24,12 @@ typedef __s32 s32;
 typedef __s64 s64;
 typedef unsigned int gfp_t;
 
+/*
+ * A field that is read by the size that it has, not by the one declared: oomx compares the sizes of
+ * all others with the running kernel's before it loads a program (user/fields.h).
+ */
+#define OX_ANY_SIZE __attribute__((btf_decl_tag("any_size")))
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct {
@@ -121,8 +127,8 @@ struct thread_info {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
-	int on_cpu;
-	int on_rq;
+	int on_cpu OX_ANY_SIZE;
+	int on_rq OX_ANY_SIZE;
 	int prio;
 	unsigned short migration_disabled;
 	int exit_state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* hold_run - the budget of holding oom_lock, without an OOM. */
-#include <oomx/hold.bpf.h>
+/* hold_run - the budget of holding oom_lock, and who waits for a CPU, without an OOM. */
+#include <oomx/hasten.bpf.h>
 
 #include "runs.h"
 
@@ -34,5 +34,14 @@ int hold_run(struct run_ctx *ctx)
 
 	bpf_loop(ctx->n, hold_step, &done, 0);
 	ctx->done = done;
+	return 0;
+}
+
+SEC("syscall")
+int queued_run(struct run_queued *q)
+{
+	struct task_struct *cur = (void *)bpf_get_current_task();
+
+	q->tid = ox_queued_here((u64)BPF_CORE_READ(cur, group_leader), q->mm);
 	return 0;
 }

@@ -58,6 +58,13 @@ struct run_hold {
 	__u64 left_ns;	/* out: and may so long after that */
 };
 
+/* ... context of queued_run: of the caller's threads */
+struct run_queued {
+	__u64 mm;  /* in: as if the caller were a victim with this memory */
+	__u32 tid; /* out: one that waits for the caller's CPU; 0: none does */
+	__u32 _pad;
+};
+
 /* rank_run.bpf.c: maps "rank_args", "rank_result" */
 struct run_rank_args {
 	__u64 domain_id; /* cgroup id of an ancestor of the caller; 0: the whole machine */

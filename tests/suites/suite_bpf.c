@@ -2,7 +2,8 @@
 /*
  * suite_bpf - the BPF code under BPF_PROG_TEST_RUN, as the kernel's verifier and JIT have made it:
  * policies over made-up facts, the arithmetic they stand on, the order of candidates, how long
- * oom_lock may be held, cgroup paths and priorities, and the walk over all processes.
+ * oom_lock may be held, who waits for the CPU of who holds it, cgroup paths and priorities, and the
+ * walk over all processes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <bpf/bpf.h>
 
 #include "../bpf/runs.h"
+#include "bpf/bpf_runs.h"
 #include "calibrate.h"
 #include "cgroup.h"
 #include "lib/cgroup.h"
@@ -26,13 +28,12 @@
 
 static unsigned int complaints;
 
-/* true: to be complained about; the first few of a run are. */
-static bool differs(__s64 found, __s64 expected)
+bool bpf_differs(__s64 found, __s64 expected)
 {
 	return found != expected && complaints++ < COMPLAINTS_MAX;
 }
 
-static void begin(const char *what)
+void bpf_begin(const char *what)
 {
 	complaints = 0;
 	suite_run_begin(what, 1);
@@ -49,7 +50,7 @@ static void check_rows(struct bpf_object *obj, struct run_policy *cases, const s
 		cases[i].facts = rows[i].f;
 	testbpf_run_cases(obj, "policy_run", n);
 	for (i = 0; i < n; i++) {
-		if (differs(cases[i].badness, rows[i].want))
+		if (bpf_differs(cases[i].badness, rows[i].want))
 			suite_fail("%s: expected %lld, found %lld", rows[i].what, rows[i].want,
 				   cases[i].badness);
 		if (i && cases[i].badness >= cases[i - 1].badness)
@@ -95,14 +96,14 @@ static void check_extremes(struct bpf_object *obj, struct run_policy *cases,
 	testbpf_run_cases(obj, "policy_run", RUN_CASES);
 	for (i = 0; i < RUN_CASES; i++) {
 		f = &cases[i].facts;
-		if (differs(cases[i].badness, formula(f)))
+		if (bpf_differs(cases[i].badness, formula(f)))
 			suite_fail("anon %llu of %llu, adj %d, prio %d: expected %lld, found %lld",
 				   f->anon_pages, f->domain_pages, f->oom_score_adj, f->priority,
 				   formula(f), cases[i].badness);
 	}
 }
 
-static struct bpf_object *load_policy(const char *program, const char *what)
+struct bpf_object *bpf_load_policy(const char *program, const char *what)
 {
 	struct ox_policy p;
 	struct bpf_object *obj;
@@ -121,8 +122,8 @@ static void play_policy(const char *name, const char *what, const struct row *ro
 	struct run_policy *cases;
 	struct run_ctx ctx = {};
 
-	begin(name);
-	obj = load_policy("policy_run", what);
+	bpf_begin(name);
+	obj = bpf_load_policy("policy_run", what);
 	cases = testbpf_memory(obj, "policy_cases", RUN_CASES * sizeof(*cases));
 	check_rows(obj, cases, rows, n);
 	check_extremes(obj, cases, formula);
@@ -153,13 +154,13 @@ static const struct oomx_facts shapes[] = {
 static void play_strict(void)
 {
 	const unsigned int n_prio = OOMX_PRIO_MAX - OOMX_PRIO_MIN + 1;
-	struct bpf_object *obj = load_policy("policy_run", "priority");
+	struct bpf_object *obj = bpf_load_policy("policy_run", "priority");
 	struct run_policy *cases, *c;
 	__s64 low, high, low_before = OOMX_NEVER;
 	unsigned int i, j;
 
 	_Static_assert((OOMX_PRIO_MAX - OOMX_PRIO_MIN + 1) * N(shapes) <= RUN_CASES, "they fit");
-	begin("strict order");
+	bpf_begin("strict order");
 	cases = testbpf_memory(obj, "policy_cases", RUN_CASES * sizeof(*cases));
 	for (i = 0; i < n_prio * N(shapes); i++) {
 		cases[i].facts = shapes[i % N(shapes)];
@@ -241,7 +242,7 @@ static void check_random_div(struct bpf_object *obj, struct run_helper *cases)
 	testbpf_run_cases(obj, "helper_run", RUN_CASES);
 	for (i = 0; i < RUN_CASES; i++)
 		if (!(cases[i].a == SMALLEST && cases[i].b == -1) &&
-		    differs(cases[i].result, cases[i].a / cases[i].b))
+		    bpf_differs(cases[i].result, cases[i].a / cases[i].b))
 			suite_fail("%lld / %lld: expected %lld, found %lld", cases[i].a, cases[i].b,
 				   cases[i].a / cases[i].b, cases[i].result);
 }
@@ -284,22 +285,22 @@ static void check_top(struct bpf_object *obj, struct run_helper *cases, unsigned
 
 static void play_helpers(void)
 {
-	struct bpf_object *obj = load_policy("helpers_run", "kernel");
+	struct bpf_object *obj = bpf_load_policy("helpers_run", "kernel");
 	struct run_helper *cases = testbpf_memory(obj, "helper_cases", RUN_CASES * sizeof(*cases));
 	const struct run_helper *r;
 	unsigned int i, n;
 
-	begin("arithmetic");
+	bpf_begin("arithmetic");
 	memcpy(cases, helper_rows, sizeof(helper_rows));
 	testbpf_run_cases(obj, "helper_run", N(helper_rows));
 	for (i = 0, r = helper_rows; i < N(helper_rows); i++, r++)
-		if (differs(cases[i].result, r->result))
+		if (bpf_differs(cases[i].result, r->result))
 			suite_fail("op %u (%lld, %lld, %lld, %lld): expected %lld, found %lld",
 				   r->op, r->a, r->b, r->c, r->d, r->result, cases[i].result);
 	check_random_div(obj, cases);
 	suite_run_end();
 
-	begin("the best few");
+	bpf_begin("the best few");
 	for (n = 0; n < 40; n++)
 		check_top(obj, cases, n);
 	for (i = 0; i < 20; i++)
@@ -307,67 +308,6 @@ static void play_helpers(void)
 	suite_run_end();
 	munmap(cases, RUN_CASES * sizeof(*cases));
 	bpf_object__close(obj);
-}
-
-/* ---- the budget of holding oom_lock ---------------------------------------------------------- */
-
-#define BUDGET 1000
-#define ONE_WINDOW (1ull << 60) /* it does not end while this runs */
-
-static const struct run_hold hold_rows[] = {
-	{ 1, 0, BUDGET },
-	{ 1, 300, BUDGET - 300 },
-	{ 1, 600, BUDGET - 900 },
-	{ 2, 999, 1 }, /* each has its own */
-	{ 0, 0, BUDGET },
-	{ 1, 100, 0 },
-	{ 1, 0, 0 },
-	{ 2, 5000, 0 }, /* longer than it should have */
-	{ 0, 400, BUDGET - 400 },
-	{ 3, 0, BUDGET },
-	{ 4, 0, BUDGET },
-	{ 5, 0, BUDGET },
-	{ 6, 0, BUDGET },
-	{ 7, 0, BUDGET },
-	{ 1, 0, 0 }, /* with as many as are known at a time */
-	{ 8, 0, BUDGET }, /* one more: the first of them gives way, none of the others */
-	{ 2, 0, 0 },
-	{ 0, 0, BUDGET - 400 },
-};
-
-/* Windows that are over at once: whatever a domain has spent, it is forgotten. */
-static const struct run_hold hold_rows_later[] = {
-	{ 2, 0, BUDGET },
-	{ 0, 0, BUDGET },
-};
-
-static void check_hold(struct bpf_object *obj, __u64 window_ns, const struct run_hold *rows,
-		       unsigned int n)
-{
-	struct run_hold *cases = testbpf_memory(obj, "hold_cases", RUN_CASES * sizeof(*cases));
-	struct oomx_config cfg = { .hold_budget_ns = BUDGET, .hold_window_ns = window_ns };
-	unsigned int i;
-	__u32 zero = 0;
-
-	testbpf_put(obj, "oomx_config", &zero, &cfg);
-	memcpy(cases, rows, n * sizeof(*rows));
-	testbpf_run_cases(obj, "hold_run", n);
-	for (i = 0; i < n; i++)
-		if (differs((__s64)cases[i].left_ns, (__s64)rows[i].left_ns))
-			suite_fail("case %u, domain %llu: expected %llu ns to be left, found %llu",
-				   i, rows[i].domain, rows[i].left_ns, cases[i].left_ns);
-	munmap(cases, RUN_CASES * sizeof(*cases));
-}
-
-static void play_hold(void)
-{
-	struct bpf_object *obj = load_policy("hold_run", "kernel");
-
-	begin("how long oom_lock may be held");
-	check_hold(obj, ONE_WINDOW, hold_rows, N(hold_rows));
-	check_hold(obj, 0, hold_rows_later, N(hold_rows_later));
-	bpf_object__close(obj);
-	suite_run_end();
 }
 
 /* ---- cgroups -------------------------------------------------------------------------------- */
@@ -421,7 +361,7 @@ static void play_paths(struct bpf_object *obj)
 	};
 	unsigned int i;
 
-	begin("cgroup paths");
+	bpf_begin("cgroup paths");
 	for (i = 0; i < N(rows); i++)
 		check_path(obj, rows[i].depth, rows[i].name_len);
 	suite_run_end();
@@ -450,7 +390,7 @@ static void play_priorities(struct bpf_object *obj)
 	__u64 ids[DEEPEST + 1];
 	int depth, k, reach = OOMX_DEPTH_MAX - 1;
 
-	begin("priorities");
+	bpf_begin("priorities");
 	for (depth = 0; depth <= DEEPEST; depth++) {
 		nested_make(path, (unsigned int)depth, 1);
 		if (ox_cgroup_id(depth ? path : "/", &ids[depth]))
@@ -502,7 +442,7 @@ static void expect_rank(const char *what, const struct run_rank *r, pid_t best, 
 
 static struct bpf_object *load_rank(const char *policy, __u32 mode, struct bpf_link **ret_link)
 {
-	struct bpf_object *obj = load_policy("rank_run", policy);
+	struct bpf_object *obj = bpf_load_policy("rank_run", policy);
 
 	testbpf_configure(obj, mode);
 	*ret_link = testbpf_attach(obj, "rank_run");
@@ -521,7 +461,7 @@ static void play_walk(void)
 	__u32 mode;
 	int i;
 
-	begin("the walk");
+	bpf_begin("the walk");
 	if (ox_calibrate(&mode))
 		suite_fatal("calibration failed");
 	testbpf_path("picky", path);
@@ -574,8 +514,9 @@ int main(int argc, char **argv)
 		play_policy("newest", example, newest_rows, N(newest_rows), newest);
 		play_strict();
 		play_helpers();
-		play_hold();
-		obj = load_policy("helpers_run", "kernel");
+		bpf_play_hold();
+		bpf_play_queued();
+		obj = bpf_load_policy("helpers_run", "kernel");
 		play_paths(obj);
 		play_priorities(obj);
 		bpf_object__close(obj);

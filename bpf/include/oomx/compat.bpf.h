@@ -57,6 +57,20 @@ static __noinline int ox_rss_read_atomic(struct mm_struct *mm, s64 v[4])
 }
 
 /*
+ * Ints in 6.12, bytes side by side in 7.2: a read of four would bring in the neighbours.
+ * Drop when the oldest kernel is >= 7.2.
+ */
+static __always_inline bool ox_on_cpu(struct task_struct *t)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(t, on_cpu);
+}
+
+static __always_inline bool ox_on_rq(struct task_struct *t)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(t, on_rq);
+}
+
+/*
  * 6.18 turned mm->flags from a word into a bitmap type (mm_flags_t).
  * Drop when the oldest kernel is >= 6.18.
  */

@@ -28,7 +28,7 @@ static __always_inline bool ox_waits_here(u64 thread)
 {
 	struct task_struct *t = (void *)thread;
 
-	return BPF_CORE_READ(t, on_rq) && !BPF_CORE_READ(t, on_cpu) &&
+	return ox_on_rq(t) && !ox_on_cpu(t) &&
 	       BPF_CORE_READ(t, thread_info.cpu) == bpf_get_smp_processor_id();
 }
 

@@ -209,8 +209,8 @@ static void write_device(const char *path, unsigned long at_kib, unsigned long k
 }
 
 /*
- * Reads a byte of somebody else's memory, and keeps hold of all of it until its own copy is written:
- * to a mapping of this file, of which that has to be read first.
+ * Reads a byte of somebody else's memory, and keeps hold of all of it until its own copy is
+ * written: to a mapping of this file, of which that has to be read first.
  */
 static void read_into(const char *path, pid_t pid, char *from)
 {
